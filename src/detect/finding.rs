@@ -1,0 +1,193 @@
+//! What goes into the detectors, and what comes out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::network::Protocol;
+use crate::observation::{Timestamp, ZoneOffset};
+use crate::process::{Role, Subject};
+
+/// What one update of a flow says about its subject.
+#[derive(Debug, Clone)]
+pub struct Activity<'a> {
+    /// When.
+    pub time: Timestamp,
+    /// The zone whose hours and days count.
+    pub zone: ZoneOffset,
+    /// Whose.
+    pub subject: &'a Subject,
+    /// What kinds of program these are.
+    pub role: Role,
+    /// Whether the process behind the subject's initiator was really seen: without it the initiator is not scored.
+    pub initiator_seen: bool,
+    /// The cdhash of an unsigned image in a place where a user can write: another one starts the baseline afresh.
+    pub volatile_cdhash: Option<[u8; 20]>,
+    /// The protocol, once it is known; never for a flow that was only attempted or was joined in its middle.
+    pub protocol: Option<ProtocolUse>,
+    /// The destination as a baseline knows it: registrable domain, else network.
+    pub destination: Option<&'a Arc<str>>,
+    /// Bytes sent since the flow's last update.
+    pub bytes_out: u64,
+    /// Bytes received since the flow's last update.
+    pub bytes_in: u64,
+    /// Whether the flow began with this update.
+    pub began: bool,
+}
+
+/// A protocol as novelty sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProtocolUse {
+    /// The label.
+    pub protocol: Protocol,
+    /// The port, only as well-known for this protocol or other.
+    pub port: PortClass,
+}
+
+/// What the port says about the payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PortClass {
+    /// A port registered for this protocol.
+    WellKnown,
+    /// A port registered for nothing that tidemark knows.
+    Other,
+    /// A port registered for another protocol: `ssh` on 443.
+    Contradicts,
+}
+
+/// A departure from a baseline, scored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// The time of the activity that made it.
+    pub time: Timestamp,
+    /// Whose.
+    pub subject: Subject,
+    /// What kinds of program these are.
+    pub role: Role,
+    /// The channels that add up to the score, strongest first; then the others that were not zero.
+    pub channels: Vec<ChannelScore>,
+    /// S: log10 of the days between findings such as this on this Mac, after all offsets.
+    pub score: f64,
+    /// From S alone.
+    pub severity: Severity,
+    /// The least score that alerts: −log10 of the budget.
+    pub threshold: f64,
+    /// The trim in force, in powers of ten (already taken off the score).
+    pub trim: f64,
+    /// Subjects active on the Mac in the last 24 hours (the floor of 10 applied).
+    pub active_subjects: u32,
+    /// Bytes out over bytes in of the subject's day, where it received anything.
+    pub imbalance: Option<f64>,
+    /// The baseline that it departs from.
+    pub baseline: BaselineSummary,
+    /// Whether the Mac still learns: then only what must not wait leaves as an alert.
+    pub mac_state: BaselineState,
+    /// Findings held back by the daily cap or by deduplication since the last one that left.
+    pub held_back: u32,
+    /// How often this finding was given out before.
+    pub occurrence: u32,
+}
+
+/// One channel's word.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChannelScore {
+    /// Which.
+    pub name: Channel,
+    /// log10 of the expected days between such values for this subject.
+    pub z: f64,
+    /// Whether it is one of those that add up to the score.
+    pub counted: bool,
+    /// What was seen, in the channel's unit: bytes, or a name.
+    pub observed: serde_json::Value,
+    /// What is usual: median and 99 % point, or the names known so far.
+    pub expected: serde_json::Value,
+    /// The numbers behind the score (probability, rate, windows), for whoever wants to check it.
+    pub evidence: serde_json::Value,
+}
+
+/// The channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// Bytes out.
+    Volume,
+    /// Bytes out to destinations that the subject never used.
+    Destination,
+    /// A protocol that the subject never spoke.
+    Protocol,
+    /// A tool started by what never started it.
+    Initiator,
+}
+
+/// How rare, in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// More often than every 10 days.
+    Info,
+    /// Every 10 days to once a month.
+    Low,
+    /// Once a month to once a year.
+    Medium,
+    /// Once in one to ten years.
+    High,
+    /// More seldom.
+    Critical,
+}
+
+impl Severity {
+    /// From a score.
+    pub fn of(score: f64) -> Self {
+        match score {
+            s if s > 3.5 => Self::Critical,
+            s if s > 2.5 => Self::High,
+            s if s > 1.5 => Self::Medium,
+            s if s >= 1.0 => Self::Low,
+            _ => Self::Info,
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        })
+    }
+}
+
+/// What a baseline is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BaselineState {
+    /// Too young to judge by itself.
+    #[default]
+    Learning,
+    /// In force.
+    Active,
+    /// The Mac changed a lot (an update of the system): ordinary findings are held in a digest.
+    Settling,
+}
+
+/// A baseline's age, as a finding quotes it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BaselineSummary {
+    /// Its state.
+    pub state: BaselineState,
+    /// When the subject was first seen.
+    pub first_seen: Timestamp,
+    /// Age in days of observed time.
+    pub age_days: f64,
+    /// Hours in which it moved anything.
+    pub active_hours: u32,
+    /// Days in which it moved anything.
+    pub active_days: u32,
+    /// Destinations it used, as far as they are counted.
+    pub destinations: u32,
+}

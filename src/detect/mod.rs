@@ -1,0 +1,11 @@
+//! How unusual: novelty, volume, imbalance; one calibrated score; the alert budget.
+//!
+//! Every update of an attributed flow enters as an [`Activity`]; a departure from the subject's baseline leaves as a [`Finding`], whose
+//! score is the base-10 logarithm of the days until this Mac would show something like it again.
+
+mod finding;
+
+pub use finding::{
+    Activity, BaselineState, BaselineSummary, Channel, ChannelScore, Finding, PortClass, ProtocolUse,
+    Severity,
+};

@@ -1,0 +1,24 @@
+//! tidemark learns, for each program on a Mac, which protocols it speaks and how much it moves, and raises an alert when a
+//! program does what it never did. It implements MITRE ATT&CK analytic AN1227 (strategy DET0444, technique T1071).
+//!
+//! # The road
+//!
+//! ```text
+//!  source ──► Observation ──► engine ──────────────────────────► Finding ──► exceptions ──► Alert ──► sink
+//!                             process   network   baseline  detect
+//!                             who?      what?     usual?    how unusual?
+//! ```
+//!
+//! Read the rooms in the order of the road: [`observation`] (the shared words), [`source`] (where observations come from), [`process`]
+//! (who acted), [`network`] (what was said), [`baseline`] (what is usual), [`detect`] (how unusual this is), [`engine`] (the one place
+//! that walks an observation down the road), [`exceptions`] (what the organisation has accepted), [`alert`] (the document), [`sink`]
+//! (delivery), [`daemon`] (the live wiring) and [`cli`] (one file a verb). An import runs with the road, never against it.
+//!
+//! The engine does no I/O and knows no wall clock: time comes with the observations, so the same recording gives the same alerts to
+//! the byte, on any machine.
+
+pub mod detect;
+pub mod network;
+pub mod observation;
+pub mod process;
+pub mod source;

@@ -1,0 +1,100 @@
+//! A flow, and what the table tells about it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::identify::Identified;
+use crate::observation::{Direction, Origin, ProcessKey, Timestamp, Transport};
+
+/// Bytes and packets both ways, seen from the process that owns the flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Transport payload sent, in bytes (for ICMP the IP payload).
+    pub bytes_out: u64,
+    /// Transport payload received, in bytes.
+    pub bytes_in: u64,
+    /// Packets sent.
+    pub packets_out: u64,
+    /// Packets received.
+    pub packets_in: u64,
+    /// Whole frames sent, in bytes; zero where no packets were seen.
+    pub wire_bytes_out: u64,
+    /// Whole frames received, in bytes.
+    pub wire_bytes_in: u64,
+}
+
+/// The process that a source names for a flow.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FlowOwner {
+    /// Owner of the socket.
+    pub process: Option<ProcessKey>,
+    /// The process on whose behalf the owner acts.
+    pub effective_pid: Option<i32>,
+    /// A name, display only.
+    pub name: Option<Arc<str>>,
+}
+
+/// One flow: a 5-tuple and its process, from first to last packet or report.
+#[derive(Debug, Clone)]
+pub struct Flow {
+    /// Names the flow, unique in the run: the report's `flow_id`, else made from the capture and a serial number.
+    pub id: Arc<str>,
+    /// The capture that it belongs to.
+    pub origin: Origin,
+    /// Whose it is.
+    pub owner: FlowOwner,
+    /// IP protocol.
+    pub transport: Transport,
+    /// The Mac's end; where no process is known, the end that sent first.
+    pub local: SocketAddr,
+    /// The other end.
+    pub remote: SocketAddr,
+    /// Who began it, where known.
+    pub direction: Option<Direction>,
+    /// The interface that saw it first.
+    pub interface: Option<Arc<str>>,
+    /// Everything since it was first seen.
+    pub counters: Counters,
+    /// What had passed already when it was first seen: in no window, in no baseline.
+    pub unwindowed: Counters,
+    /// First packet or report.
+    pub start: Timestamp,
+    /// Latest packet or report.
+    pub last: Timestamp,
+    /// It was joined in its middle.
+    pub midstream: bool,
+    /// No payload passed: refused, reset, unanswered.
+    pub attempted: bool,
+    /// What it speaks, as far as is known.
+    pub identified: Identified,
+}
+
+/// What the table tells about one flow. `tag` is the caller's own word on the flow, kept with it.
+#[derive(Debug)]
+pub struct FlowUpdate<'a, T> {
+    /// The flow as it stands.
+    pub flow: &'a Flow,
+    /// The caller's own.
+    pub tag: &'a mut T,
+    /// The time of the update.
+    pub time: Timestamp,
+    /// How much it grew since the last update; what is `unwindowed` never appears here.
+    pub growth: Counters,
+    /// Why it is told.
+    pub phase: Phase,
+}
+
+/// Why an update is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// First seen.
+    Began,
+    /// Its protocol was found, or changed (an upgrade).
+    Identified,
+    /// It grew.
+    Grew,
+    /// It ended, was idle for too long, or had to make room; nothing more will be told.
+    Ended,
+}

@@ -1,0 +1,8 @@
+//! Who: the process tree, image identity, interpreter and script, initiator and responsible app.
+//!
+//! Process events build a tree; a flow's owner is looked up in it and comes back as an [`Attribution`]: how the process was found, and
+//! [`Who`] it is, an immutable description that flows, findings and alerts share.
+
+mod facts;
+
+pub use facts::{Attribution, Identity, Method, ProcessFacts, Role, Script, ScriptSource, Subject, Who};
