@@ -4,6 +4,8 @@
 //! was found, and [`Who`] it is, an immutable description that flows, findings and alerts share.
 
 mod facts;
+mod path;
+mod token;
 mod tree;
 
 pub use facts::{Attribution, Identity, Method, ProcessFacts, Role, Script, ScriptSource, Subject, Who};
