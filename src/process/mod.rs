@@ -4,7 +4,10 @@
 //! was found, and [`Who`] it is, an immutable description that flows, findings and alerts share.
 
 mod facts;
+mod identity;
+mod interpreter;
 mod path;
+mod role;
 mod token;
 mod tree;
 
