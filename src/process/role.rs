@@ -211,7 +211,7 @@ const BROKERS: [&str; 6] = [
     "com.apple.CFNetworkAgent",
 ];
 
-/// Programs that people and scripts run to reach the network: what macOS ships and attackers use (LOOBins; the commands of the Atomic Red Team
+/// Programs that people and scripts run to reach the network: what macOS ships and attackers use (the living-off-the-land list for macOS; the commands of the Atomic Red Team
 /// tests for macOS), and the usual ones of Homebrew.
 const NETWORK_TOOLS: [&str; 60] = [
     "aria2c",
