@@ -75,3 +75,7 @@ struct Found<'a> {
     image: &'a Image,
     method: Method,
 }
+
+#[cfg(test)]
+#[path = "attribution_tests.rs"]
+mod tests;

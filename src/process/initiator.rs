@@ -112,3 +112,7 @@ fn job_identity(label: Option<&Arc<str>>, started: &ProcessFacts) -> Identity {
 
 const UNKNOWN_JOB: &str = "unknown";
 const STDIN: &str = "stdin";
+
+#[cfg(test)]
+#[path = "initiator_tests.rs"]
+mod tests;

@@ -3,7 +3,7 @@
 //! Numbers are used again, exits are missed and flows are reported late, so a number leads to a list of processes, each with its
 //! lifetime. Live processes are bounded by dropping the one that was longest without any sign of life, ended ones by age and number.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,8 +46,8 @@ pub(super) struct Lifetimes {
     tick: u64,
     live: usize,
     ended: usize,
-    /// Live processes in the order in which they last moved back in the queue, with the tick of that.
-    recency: VecDeque<(Handle, u64)>,
+    /// Live processes by their last sign of life.
+    recency: BTreeMap<u64, Handle>,
     endings: VecDeque<(Timestamp, Handle)>,
 }
 
@@ -149,7 +149,7 @@ impl Lifetimes {
             touched,
         });
         self.live += 1;
-        self.recency.push_back((handle, touched));
+        self.recency.insert(touched, handle);
         handle
     }
 
@@ -159,6 +159,8 @@ impl Lifetimes {
             && process.ended.is_none()
         {
             process.ended = Some(time);
+            let touched = process.touched;
+            self.recency.remove(&touched);
             self.live -= 1;
             self.ended += 1;
             self.endings.push_back((time, handle));
@@ -179,17 +181,22 @@ impl Lifetimes {
         self.by_pid.get(&handle.pid)?.iter().find(|process| process.serial == handle.serial)
     }
 
-    /// The process with this handle, to be changed; that is a sign of life.
+    /// The process with this handle, to be changed.
     pub(super) fn get_mut(&mut self, handle: Handle) -> Option<&mut Process> {
-        self.tick += 1;
-        let process = self.by_pid.get_mut(&handle.pid)?.iter_mut().find(|p| p.serial == handle.serial)?;
-        process.touched = self.tick;
-        Some(process)
+        self.by_pid.get_mut(&handle.pid)?.iter_mut().find(|process| process.serial == handle.serial)
     }
 
     /// A sign of life.
     pub(super) fn touch(&mut self, handle: Handle) {
-        self.get_mut(handle);
+        self.tick += 1;
+        let tick = self.tick;
+        if let Some(process) = self.get_mut(handle)
+            && process.ended.is_none()
+        {
+            let before = std::mem::replace(&mut process.touched, tick);
+            self.recency.remove(&before);
+            self.recency.insert(tick, handle);
+        }
     }
 
     /// The start of a process that was first heard of when it ran already: not before the last holder of its number ended.
@@ -241,23 +248,12 @@ impl Lifetimes {
     /// Drops live processes down to `most`: those that gave no sign of life for the longest time. Returns how many.
     pub(super) fn evict_live(&mut self, most: usize) -> u64 {
         let mut evicted = 0;
-        while self.live > most {
-            let Some((handle, seen)) = self.recency.pop_front() else { break };
-            match self.get(handle).filter(|process| process.ended.is_none()).map(|process| process.touched) {
-                None => {}
-                Some(touched) if touched > seen => self.recency.push_back((handle, touched)),
-                Some(_) => {
-                    self.remove(handle);
-                    self.live -= 1;
-                    evicted += 1;
-                }
-            }
-        }
-        // Most processes end long before they could be evicted; their places in the queue are cleared now and then.
-        if self.recency.len() > self.live.saturating_mul(2).max(LEAST_QUEUE) {
-            let mut queue = std::mem::take(&mut self.recency);
-            queue.retain(|(handle, _)| self.get(*handle).is_some_and(|process| process.ended.is_none()));
-            self.recency = queue;
+        while self.live > most
+            && let Some((_, handle)) = self.recency.pop_first()
+        {
+            self.remove(handle);
+            self.live -= 1;
+            evicted += 1;
         }
         evicted
     }
@@ -306,4 +302,3 @@ const MOST_IMAGES: usize = 16;
 /// A packet's time and an event's time come from two clocks of one kernel and differ by milliseconds; a report's start may be rounded
 /// down to the second.
 const CLOCK_SKEW: Duration = Duration::from_secs(2);
-const LEAST_QUEUE: usize = 1_024;

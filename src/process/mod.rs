@@ -13,6 +13,8 @@ mod lifetimes;
 mod listing;
 mod path;
 mod role;
+#[cfg(test)]
+mod simulation;
 mod token;
 mod tree;
 

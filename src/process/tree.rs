@@ -424,3 +424,7 @@ enum Parent<'a> {
 const LAUNCHD: i32 = 1;
 /// Ticks below which a smaller count proves no restart: a minute at 24 MHz (Apple silicon), 1.4 s at 1 GHz (Intel).
 const LEAST_UPTIME: u64 = 60 * 24_000_000;
+
+#[cfg(test)]
+#[path = "tree_tests.rs"]
+mod tests;
