@@ -86,9 +86,9 @@ impl Alert {
                 destinations: finding.baseline.destinations,
             },
             process: process(&who.process),
-            initiator: who.initiator.as_ref().map(process),
-            application: who.application.as_ref().map(process),
-            ancestors: who.ancestors.iter().map(process).collect(),
+            initiator: who.initiator.as_deref().map(process),
+            application: who.application.as_deref().map(process),
+            ancestors: who.ancestors.iter().map(|ancestor| process(ancestor)).collect(),
             user: user(&who.process),
             flow: flow_section(flow, detection.destination.clone()),
             attribution: detection.attribution,
@@ -217,7 +217,7 @@ fn user(facts: &ProcessFacts) -> UserSection {
 fn flow_section(flow: &Flow, destination: Option<Arc<str>>) -> FlowSection {
     let counters = flow.counters;
     FlowSection {
-        id: flow.id.clone(),
+        id: flow.id.to_string().into(),
         protocol: flow.identified.protocol,
         protocol_evidence: flow.identified.evidence,
         port_protocol: flow.identified.port_protocol,
