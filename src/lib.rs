@@ -29,6 +29,8 @@ pub mod process;
 
 pub mod network;
 
+pub mod baseline;
+
 pub mod detect;
 
 pub mod exceptions;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::Protocol;
 use crate::observation::{Timestamp, ZoneOffset};
-use crate::process::{Role, Subject};
+use crate::process::{Role, Subject, Who};
 
 /// What one update of a flow says about its subject.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub struct Activity<'a> {
     pub bytes_in: u64,
     /// Whether the flow began with this update.
     pub began: bool,
+    /// The process, kept beside a finding that is held back, so that the next one that leaves can name it.
+    pub who: Option<&'a Arc<Who>>,
 }
 
 /// A protocol as novelty sees it.
@@ -55,6 +57,24 @@ pub enum PortClass {
     Other,
     /// A port registered for another protocol: `ssh` on 443.
     Contradicts,
+}
+
+impl PortClass {
+    /// Its name: `well-known`, `other`, `contradicts`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::WellKnown => "well-known",
+            Self::Other => "other",
+            Self::Contradicts => "contradicts",
+        }
+    }
+}
+
+impl fmt::Display for ProtocolUse {
+    /// `ssh/well-known`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.protocol, self.port.label())
+    }
 }
 
 /// A departure from a baseline, scored.
@@ -84,10 +104,113 @@ pub struct Finding {
     pub baseline: BaselineSummary,
     /// Whether the Mac still learns: then only what must not wait leaves as an alert.
     pub mac_state: BaselineState,
-    /// Findings held back by the daily cap or by deduplication since the last one that left.
+    /// Findings of this subject held back by the daily cap, by deduplication or by learning since the last one that left.
     pub held_back: u32,
-    /// How often this finding was given out before.
+    /// The strongest of them, at most [`Finding::KEPT_HELD`], strongest first.
+    pub held: Vec<Held>,
+    /// How many alerts of this subject were given out before.
     pub occurrence: u32,
+    /// What would have to be different for this not to alert: each line alone would do.
+    pub unless: Vec<Counterfactual>,
+}
+
+impl Finding {
+    /// How many findings that were held back are kept in full a subject.
+    pub const KEPT_HELD: usize = 4;
+}
+
+/// A finding that did not leave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// When.
+    pub time: Timestamp,
+    /// S.
+    pub score: f64,
+    /// Why it was held.
+    pub reason: HeldReason,
+    /// Where the bytes went.
+    pub destination: Option<Arc<str>>,
+    /// The process, where the run that held it is the run that tells it.
+    pub who: Option<Arc<Who>>,
+}
+
+/// Why a finding was held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldReason {
+    /// The subject alerted less than 24 hours ago, and nothing was new about it.
+    Repeated,
+    /// The Mac's alerts of the day were spent.
+    Capped,
+    /// The Mac still learns.
+    Learning,
+    /// The Mac settles after a change.
+    Settling,
+}
+
+/// One difference that would have kept a finding under the threshold.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Counterfactual {
+    /// The channel that would be different.
+    pub channel: Channel,
+    /// How.
+    #[serde(flatten)]
+    pub condition: Condition,
+}
+
+/// What a [`Counterfactual`] asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// The channel's bytes of the hour and of the day had both stayed at or under this share (0 to 1) of what was seen: `bytes` in the day.
+    BytesAtMost {
+        /// Bytes in the day.
+        bytes: u64,
+        /// Share of what was seen.
+        share: f64,
+    },
+    /// The subject had done it before: the protocol, the pair of tool and initiator, the destinations.
+    SeenBefore,
+}
+
+/// What was held back, told once: at the end of a day whose cap was reached, or when settling ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Digest {
+    /// When it was told.
+    pub time: Timestamp,
+    /// Why the findings were held.
+    pub reason: HeldReason,
+    /// How many.
+    pub count: u32,
+    /// Subjects concerned with their highest score, strongest first, at most [`Digest::KEPT`].
+    pub strongest: Vec<(Subject, f64)>,
+}
+
+impl Digest {
+    /// How many subjects a digest names.
+    pub const KEPT: usize = 10;
+}
+
+/// What became of a finding after the organisation's exceptions were asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// It left as an alert: it counts for trim, cap and the 24 hours, and what it saw is learnt with weight 0.1.
+    Alerted,
+    /// An exception covers it: it moves neither trim nor cap nor the 24 hours.
+    Suppressed {
+        /// The exception says that the behaviour is normal: it is learnt in full.
+        learn: bool,
+    },
+}
+
+/// What an analyst says about a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Normal for this subject: what it saw is learnt in full.
+    Benign,
+    /// An attack: what it saw is forgotten, and it does not count against the budget.
+    Malicious,
 }
 
 /// One channel's word.
@@ -163,7 +286,7 @@ impl fmt::Display for Severity {
 }
 
 /// What a baseline is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BaselineState {
     /// Too young to judge by itself.
