@@ -6,7 +6,7 @@
 mod destination;
 mod flow;
 pub mod identify;
-mod packet;
+pub mod packet;
 mod protocol;
 mod report;
 mod table;
