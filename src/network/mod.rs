@@ -16,4 +16,4 @@ pub use flow::{Counters, Flow, FlowId, FlowOwner, FlowUpdate, Phase};
 pub use packet::Undecoded;
 pub use protocol::{Evidence, Protocol, UnknownProtocol};
 pub use report::{Count, TableReport, UndecodedCounts};
-pub use table::{FlowTable, Limits};
+pub use table::{FlowTable, Limits, SPAN};
