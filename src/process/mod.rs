@@ -4,6 +4,11 @@
 //! was found, and [`Who`] it is, an immutable description that flows, findings and alerts share.
 
 mod facts;
+mod identity;
+mod interpreter;
+mod path;
+mod role;
+mod token;
 mod tree;
 
 pub use facts::{Attribution, Identity, Method, ProcessFacts, Role, Script, ScriptSource, Subject, Who};
