@@ -1,0 +1,19 @@
+//! A span of time as a JSON number of seconds: `{"awake_seconds": 86400.25}` is what others can write and read, serde's own form is not.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+#[allow(clippy::ref_option, reason = "serde's `with` passes a reference to the field")]
+pub(super) fn serialize<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    span.map(|span| span.as_secs_f64()).serialize(serializer)
+}
+
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    Option::<f64>::deserialize(deserializer)?
+        .map(|seconds| {
+            Duration::try_from_secs_f64(seconds)
+                .map_err(|_| de::Error::invalid_value(de::Unexpected::Float(seconds), &"seconds since boot"))
+        })
+        .transpose()
+}
