@@ -101,7 +101,8 @@ pub struct Gap {
 pub struct Clock {
     /// The wall clock.
     pub time: Timestamp,
-    /// Time since boot during which the Mac was awake; written as a number of seconds, exact to the microsecond for a century.
+    /// Time since boot during which the Mac was awake; written as a number of seconds, exact to the
+    /// microsecond for thirty years.
     #[serde(default, rename = "awake_seconds", with = "seconds", skip_serializing_if = "Option::is_none")]
     pub awake: Option<Duration>,
 }

@@ -10,10 +10,15 @@ pub(super) fn serialize<S: Serializer>(span: &Option<Duration>, serializer: S) -
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    Option::<f64>::deserialize(deserializer)?
-        .map(|seconds| {
-            Duration::try_from_secs_f64(seconds)
-                .map_err(|_| de::Error::invalid_value(de::Unexpected::Float(seconds), &"seconds since boot"))
-        })
-        .transpose()
+    let Some(seconds) = Option::<f64>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    // What a float of this size cannot hold is rounded off, so that whole microseconds read back as they were written.
+    match Duration::try_from_secs_f64(seconds + HALF_MICROSECOND) {
+        Ok(span) => Ok(Some(Duration::new(span.as_secs(), span.subsec_micros() * NANOS_PER_MICROSECOND))),
+        Err(_) => Err(de::Error::invalid_value(de::Unexpected::Float(seconds), &"seconds since boot")),
+    }
 }
+
+const HALF_MICROSECOND: f64 = 0.000_000_5;
+const NANOS_PER_MICROSECOND: u32 = 1_000;

@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(exit.message.time, Timestamp::parse("2022-08-13T08:21:42Z").unwrap());
         assert_eq!(exit.process.responsible, Some(ProcessKey { pid: 683, pidversion: None }));
         assert_eq!(exit.process.signing.team_id, None);
-        assert_eq!(exit.process.signing.flags, 0xA20F_2A43_u32.wrapping_add(0));
+        assert_eq!(exit.process.signing.flags, (-1_576_057_853_i32).cast_unsigned());
         assert!(exit.process.signing.cdhash.is_some());
         assert_eq!(exit.wait_status, 256);
     }
