@@ -1,5 +1,6 @@
 //! A flow, and what the table tells about it.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -36,11 +37,39 @@ pub struct FlowOwner {
     pub name: Option<Arc<str>>,
 }
 
+/// Names a flow.
+///
+/// Most flows of a capture are never printed, so a name is text only where a report brought it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum FlowId {
+    /// The `flow_id` of the reports, unique in their recording.
+    Reported(Arc<str>),
+    /// A flow of packets.
+    Numbered {
+        /// Its capture.
+        origin: Origin,
+        /// Its place among all flows that the table saw begin, from 1.
+        serial: u64,
+    },
+}
+
+impl fmt::Display for FlowId {
+    /// The reported name, else `capture-serial`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reported(id) => f.pad(id),
+            Self::Numbered { origin, serial } => write!(f, "{}-{serial}", origin.0),
+        }
+    }
+}
+
 /// One flow: a 5-tuple and its process, from first to last packet or report.
 #[derive(Debug, Clone)]
 pub struct Flow {
-    /// Names the flow, unique in the run: the report's `flow_id`, else made from the capture and a serial number.
-    pub id: Arc<str>,
+    /// Names the flow: unique in the run together with `origin`. A flow of packets that a report joins takes the report's name.
+    pub id: FlowId,
+    /// Its place among all flows that the table saw begin, from 1.
+    pub serial: u64,
     /// The capture that it belongs to.
     pub origin: Origin,
     /// Whose it is.

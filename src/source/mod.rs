@@ -4,8 +4,10 @@
 //! that it could not read is counted in its [`SourceReport`] with the place where it stood: a bad line or packet is skipped, said and
 //! counted, and what follows it is still read. Nothing in this room panics on foreign bytes.
 
+pub mod capture;
 mod eslogger;
 mod lines;
+pub mod packet_tap;
 mod process_monitor;
 pub mod recording;
 mod report;
