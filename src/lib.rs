@@ -33,6 +33,8 @@ pub mod baseline;
 
 pub mod detect;
 
+pub mod engine;
+
 pub mod exceptions;
 
 pub mod alert;
