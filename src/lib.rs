@@ -40,3 +40,7 @@ pub mod exceptions;
 pub mod alert;
 
 pub mod sink;
+
+pub mod daemon;
+
+pub mod cli;

@@ -132,6 +132,19 @@ pub enum Method {
     None,
 }
 
+impl Method {
+    /// Its name in records and alerts.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Effective => "effective",
+            Self::Pid => "pid",
+            Self::Snapshot => "snapshot",
+            Self::None => "none",
+        }
+    }
+}
+
 /// Whose a flow is.
 #[derive(Debug, Clone, Default)]
 pub struct Attribution {
