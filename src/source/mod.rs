@@ -7,6 +7,8 @@
 pub mod capture;
 mod eslogger;
 mod lines;
+mod merge;
+mod open;
 pub mod packet_tap;
 mod process_monitor;
 pub mod recording;
@@ -14,6 +16,8 @@ mod report;
 mod text;
 
 pub use eslogger::Sequence;
+pub use merge::{Input, Merged, Origins};
+pub use open::{OpenError, OpenOptions, open, read};
 pub use recording::{RecordingReader, RecordingWriter};
 pub use report::{Fault, Position, SourceReport};
 
