@@ -38,9 +38,9 @@ impl Class {
             Self::TcpOpen => Duration::from_secs(2 * 3_600 + 300),
             // TIME_WAIT lasts 30 s on macOS (2 × `TCPTV_MSL`): until then late segments belong to the old connection.
             Self::TcpClosing => Duration::from_secs(30),
-            // RFC 4787 REQ-5 has address translators keep a mapping for at least 2 minutes; keep-alives are sent to fit that.
-            Self::Udp => Duration::from_secs(180),
-            Self::Other => Duration::from_secs(60),
+            // As Zeek (`udp_inactivity_timeout`) and Arkime (`udpTimeout`) have it. What keeps a UDP path open sends more often: STUN
+            // every 15 s (RFC 8445 section 11), WireGuard every 25 s.
+            Self::Udp | Self::Other => Duration::from_secs(60),
             // A backstop for producers that forget; an idle terminal session survives a long weekend.
             Self::Reported => Duration::from_secs(7 * 86_400),
         }

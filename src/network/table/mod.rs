@@ -43,8 +43,8 @@ pub use self::clock::SPAN;
 ///
 /// # When a flow ends
 ///
-/// With its `closed` report, after the idle limit of its kind (TCP 2 h 05 min, unanswered attempts 2 min, after FIN or RST 30 s, UDP
-/// 3 min, others 1 min), when a SYN begins another connection on the same ends, or when it must make room.
+/// With its `closed` report, after the idle limit of its kind (TCP 2 h 05 min, unanswered attempts 2 min, after FIN or RST 30 s,
+/// others 1 min), when a SYN begins another connection on the same ends, or when it must make room.
 #[derive(Debug)]
 pub struct FlowTable<T> {
     limits: Limits,

@@ -23,26 +23,33 @@ impl Connection {
     /// Takes note of a segment.
     #[inline]
     pub(super) fn observe(&mut self, from_client: bool, header: TcpHeader) {
-        let half = if from_client { &mut self.client } else { &mut self.server };
-        half.seen = true;
+        let (own, other) = if from_client {
+            (&mut self.client, &mut self.server)
+        } else {
+            (&mut self.server, &mut self.client)
+        };
+        own.seen = true;
         if header.flags.any(TcpFlags::SYN) {
-            half.initial_sequence = Some(header.sequence);
+            own.initial_sequence = Some(header.sequence);
+            if header.flags.any(TcpFlags::ACK) {
+                // The answer says what it answers, should that come late or not at all.
+                other.initial_sequence.get_or_insert(header.acknowledgement.wrapping_sub(1));
+            }
         }
-        half.finished |= header.flags.any(TcpFlags::FIN);
+        own.finished |= header.flags.any(TcpFlags::FIN);
         self.reset |= header.flags.any(TcpFlags::RST);
     }
 
-    /// Whether a segment that opens a connection opens another one: after the end of this one, or with another initial sequence
-    /// number than this direction had. A direction that was not seen to begin may begin late where the other one was seen to, or where nothing
-    /// was seen of either but reports: segments overtake each other, and both ends may open at once (RFC 9293 section 3.5).
+    /// Whether a segment that opens a connection opens another one: by its initial sequence number, which a repeated SYN repeats
+    /// even after a refusal; where none is known, after the end of this one or in the midst of it. A direction may begin after the
+    /// other: both ends may open at once (RFC 9293 section 3.5). A connection that only reports have shown is the one that opens.
     pub(super) fn is_followed_by(&self, from_client: bool, header: TcpHeader) -> bool {
         let (own, other) = if from_client { (self.client, self.server) } else { (self.server, self.client) };
-        let seen = own.seen || other.seen;
-        self.is_closed()
-            || match own.initial_sequence {
-                Some(initial) => initial != header.sequence,
-                None => seen && other.initial_sequence.is_none(),
-            }
+        match own.initial_sequence {
+            Some(initial) => initial != header.sequence,
+            None if self.is_closed() => true,
+            None => (own.seen || other.seen) && other.initial_sequence.is_none(),
+        }
     }
 
     /// How long it may be silent.
@@ -72,10 +79,14 @@ mod tests {
         TcpHeader { sequence, acknowledgement: 0, flags }
     }
 
+    fn answer(sequence: u32, acknowledgement: u32) -> TcpHeader {
+        TcpHeader { sequence, acknowledgement, flags: TcpFlags::SYN.and(TcpFlags::ACK) }
+    }
+
     fn opened() -> Connection {
         let mut connection = Connection::default();
         connection.observe(true, segment(TcpFlags::SYN, 100));
-        connection.observe(false, segment(TcpFlags::SYN.and(TcpFlags::ACK), 900));
+        connection.observe(false, answer(900, 101));
         connection
     }
 
@@ -98,8 +109,9 @@ mod tests {
     #[test]
     fn a_syn_that_its_answer_overtook_opens_nothing_new() {
         let mut connection = Connection::default();
-        connection.observe(false, segment(TcpFlags::SYN.and(TcpFlags::ACK), 900));
+        connection.observe(false, answer(900, 101));
         assert!(!connection.is_followed_by(true, segment(TcpFlags::SYN, 100)));
+        assert!(connection.is_followed_by(true, segment(TcpFlags::SYN, 102)));
     }
 
     #[test]
@@ -109,11 +121,18 @@ mod tests {
         assert_eq!(connection.class(), Class::TcpOpen);
         connection.observe(false, segment(TcpFlags::FIN, 950));
         assert_eq!(connection.class(), Class::TcpClosing);
-        assert!(connection.is_followed_by(true, segment(TcpFlags::SYN, 100)));
+        assert!(!connection.is_followed_by(true, segment(TcpFlags::SYN, 100)), "a late repetition");
+        assert!(connection.is_followed_by(true, segment(TcpFlags::SYN, 7)));
+    }
+
+    #[test]
+    fn an_attempt_that_is_repeated_after_a_refusal_is_one_attempt() {
         let mut refused = Connection::default();
         refused.observe(true, segment(TcpFlags::SYN, 1));
         assert_eq!(refused.class(), Class::TcpOpening);
         refused.observe(false, segment(TcpFlags::RST, 0));
         assert_eq!(refused.class(), Class::TcpClosing);
+        assert!(!refused.is_followed_by(true, segment(TcpFlags::SYN, 1)));
+        assert!(refused.is_followed_by(true, segment(TcpFlags::SYN, 2)));
     }
 }
