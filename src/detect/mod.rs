@@ -7,9 +7,10 @@ mod detector;
 mod finding;
 mod settings;
 
+pub use crate::baseline::{PortClass, ProtocolUse};
 pub use detector::Detector;
 pub use finding::{
     Activity, BaselineState, BaselineSummary, Channel, ChannelScore, Condition, Counterfactual, Digest,
-    Disposition, Finding, Held, HeldReason, PortClass, ProtocolUse, Severity, Verdict,
+    Disposition, Finding, Held, HeldReason, Severity, Verdict,
 };
 pub use settings::{Fleet, InvalidSetting, Settings};
