@@ -81,7 +81,7 @@ impl Finding {
 }
 
 /// A finding that did not leave.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Held {
     /// When.
     pub time: Timestamp,
@@ -91,8 +91,13 @@ pub struct Held {
     pub reason: HeldReason,
     /// Where the bytes went.
     pub destination: Option<Arc<str>>,
-    /// The process, where the run that held it is the run that tells it.
-    pub who: Option<Arc<Who>>,
+    /// The command line of the process: path and arguments, at most [`Held::COMMAND`] bytes.
+    pub command: Option<Arc<str>>,
+}
+
+impl Held {
+    /// The most bytes of a command line that are kept.
+    pub const COMMAND: usize = 256;
 }
 
 /// Why a finding was held back.
@@ -203,6 +208,24 @@ pub enum Channel {
     Protocol,
     /// A tool started by what never started it.
     Initiator,
+    /// Bytes in; off by default.
+    Received,
+    /// New flows; off by default.
+    FanOut,
+}
+
+impl Channel {
+    /// Its name, as in a document.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Volume => "volume",
+            Self::Destination => "destination",
+            Self::Protocol => "protocol",
+            Self::Initiator => "initiator",
+            Self::Received => "received",
+            Self::FanOut => "fan_out",
+        }
+    }
 }
 
 /// How rare, in words.

@@ -3,8 +3,14 @@
 //! Every update of an attributed flow enters as an [`Activity`]; a departure from the subject's baseline leaves as a [`Finding`], whose
 //! score is the base-10 logarithm of the days until this Mac would show something like it again.
 
+mod assess;
+mod budget;
+mod channel;
 mod detector;
+mod explain;
 mod finding;
+mod host;
+mod record;
 mod settings;
 
 pub use crate::baseline::{PortClass, ProtocolUse};
