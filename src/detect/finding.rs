@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::network::Protocol;
+use crate::baseline::ProtocolUse;
 use crate::observation::{Timestamp, ZoneOffset};
 use crate::process::{Role, Subject, Who};
 
@@ -36,45 +36,6 @@ pub struct Activity<'a> {
     pub began: bool,
     /// The process, kept beside a finding that is held back, so that the next one that leaves can name it.
     pub who: Option<&'a Arc<Who>>,
-}
-
-/// A protocol as novelty sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ProtocolUse {
-    /// The label.
-    pub protocol: Protocol,
-    /// The port, only as well-known for this protocol or other.
-    pub port: PortClass,
-}
-
-/// What the port says about the payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PortClass {
-    /// A port registered for this protocol.
-    WellKnown,
-    /// A port registered for nothing that tidemark knows.
-    Other,
-    /// A port registered for another protocol: `ssh` on 443.
-    Contradicts,
-}
-
-impl PortClass {
-    /// Its name: `well-known`, `other`, `contradicts`.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::WellKnown => "well-known",
-            Self::Other => "other",
-            Self::Contradicts => "contradicts",
-        }
-    }
-}
-
-impl fmt::Display for ProtocolUse {
-    /// `ssh/well-known`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.protocol, self.port.label())
-    }
 }
 
 /// A departure from a baseline, scored.
@@ -120,7 +81,7 @@ impl Finding {
 }
 
 /// A finding that did not leave.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Held {
     /// When.
     pub time: Timestamp,
@@ -130,8 +91,13 @@ pub struct Held {
     pub reason: HeldReason,
     /// Where the bytes went.
     pub destination: Option<Arc<str>>,
-    /// The process, where the run that held it is the run that tells it.
-    pub who: Option<Arc<Who>>,
+    /// The command line of the process: path and arguments, at most [`Held::COMMAND`] bytes.
+    pub command: Option<Arc<str>>,
+}
+
+impl Held {
+    /// The most bytes of a command line that are kept.
+    pub const COMMAND: usize = 256;
 }
 
 /// Why a finding was held back.
@@ -242,6 +208,24 @@ pub enum Channel {
     Protocol,
     /// A tool started by what never started it.
     Initiator,
+    /// Bytes in; off by default.
+    Received,
+    /// New flows; off by default.
+    FanOut,
+}
+
+impl Channel {
+    /// Its name, as in a document.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Volume => "volume",
+            Self::Destination => "destination",
+            Self::Protocol => "protocol",
+            Self::Initiator => "initiator",
+            Self::Received => "received",
+            Self::FanOut => "fan_out",
+        }
+    }
 }
 
 /// How rare, in words.
