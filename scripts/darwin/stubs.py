@@ -12,7 +12,11 @@ import sys
 from pathlib import Path
 
 # Apple's linker knows arm64e beside arm64; a system library exports the same names for both.
-TARGETS = {"": "x86_64-macos, arm64-macos, arm64e-macos", "x86_64": "x86_64-macos", "arm64": "arm64-macos, arm64e-macos"}
+TARGETS = {
+    "": "x86_64-macos, arm64-macos, arm64e-macos",
+    "x86_64": "x86_64-macos",
+    "arm64": "arm64-macos, arm64e-macos",
+}
 
 HEADING = re.compile(r"\[(?P<install_name>/\S+)\](?P<stubs>( \S+)*)")
 SYMBOL = re.compile(r"(?P<name>[\w$.]+)( (?P<cpu>x86_64|arm64))?")
