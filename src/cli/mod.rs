@@ -7,7 +7,7 @@ mod exit;
 mod flows;
 mod generate;
 mod inputs;
-mod processes;
+
 mod replay;
 mod run;
 mod summary;
@@ -34,7 +34,6 @@ struct Cli {
 enum Verb {
     Replay(replay::Args),
     Flows(flows::Args),
-    Processes(processes::Args),
     Run(run::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
@@ -47,7 +46,6 @@ pub fn main() -> ExitCode {
     let done = match cli.verb {
         Verb::Replay(args) => replay::run(&args),
         Verb::Flows(args) => flows::run(&args),
-        Verb::Processes(args) => processes::run(&args),
         Verb::Run(args) => run::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
@@ -59,7 +57,10 @@ pub fn main() -> ExitCode {
                 let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
                 let mut stderr = anstream::stderr();
                 // A closed standard error leaves nobody to tell.
-                let _ = std::io::Write::write_fmt(&mut stderr, format_args!("{style}error{style:#}: {}\n", failure.message));
+                let _ = std::io::Write::write_fmt(
+                    &mut stderr,
+                    format_args!("{style}error{style:#}: {}\n", failure.message),
+                );
             }
             failure.code.into()
         }
