@@ -7,7 +7,7 @@ mod exit;
 mod flows;
 mod generate;
 mod inputs;
-
+mod processes;
 mod replay;
 mod run;
 mod summary;
@@ -34,6 +34,7 @@ struct Cli {
 enum Verb {
     Replay(replay::Args),
     Flows(flows::Args),
+    Processes(processes::Args),
     Run(run::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
@@ -46,6 +47,7 @@ pub fn main() -> ExitCode {
     let done = match cli.verb {
         Verb::Replay(args) => replay::run(&args),
         Verb::Flows(args) => flows::run(&args),
+        Verb::Processes(args) => processes::run(&args),
         Verb::Run(args) => run::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
