@@ -133,22 +133,18 @@ impl Window {
     }
 
     fn read_ahead(&mut self) {
-        match self.source.next() {
-            Some(observation) => match observation.time() {
-                Some(time) => {
-                    self.release_headers(time);
-                    self.hold(time, observation);
-                }
-                None => {
-                    self.headers.push(observation);
-                    // So many headers and nothing else: they go where the input stands.
-                    if self.headers.len() >= WINDOW_OBSERVATIONS {
-                        self.release_headers(self.newest.unwrap_or(Timestamp::MIN));
-                    }
-                }
-            },
-            None => {
-                self.ended = true;
+        let Some(observation) = self.source.next() else {
+            self.ended = true;
+            self.release_headers(self.newest.unwrap_or(Timestamp::MIN));
+            return;
+        };
+        if let Some(time) = observation.time() {
+            self.release_headers(time);
+            self.hold(time, observation);
+        } else {
+            self.headers.push(observation);
+            // So many headers and nothing else: they go where the input stands.
+            if self.headers.len() >= WINDOW_OBSERVATIONS {
                 self.release_headers(self.newest.unwrap_or(Timestamp::MIN));
             }
         }

@@ -1,5 +1,6 @@
 //! What is opened as what, and what is refused.
 
+use std::fmt::Write as _;
 use std::io::{Cursor, Write};
 
 use flate2::Compression as Level;
@@ -16,9 +17,11 @@ fn recording(lines: u32) -> Vec<u8> {
     let mut text = String::new();
     for number in 0..lines {
         let scattered = number.wrapping_mul(2_654_435_761);
-        text += &format!(
-            "{{\"gap\":{{\"time\":\"2026-01-01T00:00:00Z\",\"source\":\"{scattered:08x}\",\"lost\":{number}}}}}\n"
-        );
+        writeln!(
+            text,
+            "{{\"gap\":{{\"time\":\"2026-01-01T00:00:00Z\",\"source\":\"{scattered:08x}\",\"lost\":{number}}}}}"
+        )
+        .unwrap();
     }
     text.into_bytes()
 }
@@ -34,7 +37,7 @@ fn zstd(data: &[u8]) -> Vec<u8> {
 }
 
 fn open_bytes(data: impl Into<Vec<u8>>) -> Result<Box<dyn Source + Send>, OpenError> {
-    read(Cursor::new(data.into()), Path::new("test"), &OpenOptions::default())
+    open_reader(Cursor::new(data.into()), Path::new("test"), &OpenOptions::default())
 }
 
 /// The numbers of the gaps read, and the account.
@@ -120,7 +123,8 @@ fn an_input_that_holds_nothing_is_no_error() {
 
 #[test]
 fn what_is_plainly_something_else_is_refused() {
-    let binary: Vec<u8> = (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 | 1).collect();
+    let binary: Vec<u8> =
+        (0..200_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1] | 1).collect();
     let log = b"Nov 24 08:00:00 mac kernel[0]: nothing of interest\n";
     for data in
         [binary.clone(), binary[..100].to_vec(), log.to_vec(), b"{\"alert\":1}\n".to_vec(), gzip(&binary)]
@@ -138,7 +142,7 @@ fn a_record_behind_a_long_text_is_still_found() {
     assert_eq!((read.len(), report.malformed), (2, 4_000));
     // And behind a line of 100 MB, which is never held.
     let endless = io::repeat(b'x').take(100_000_000).chain(&b"\n"[..]).chain(Cursor::new(recording(1)));
-    let mut source = super::read(endless, Path::new("test"), &OpenOptions::default()).unwrap();
+    let mut source = open_reader(endless, Path::new("test"), &OpenOptions::default()).unwrap();
     assert_eq!(source.by_ref().count(), 1);
     assert_eq!(source.report().malformed, 1);
 }
@@ -155,7 +159,7 @@ fn a_slow_pipe_is_read_no_further_than_needed() {
         }
     }
     assert!(
-        super::read(Pipe(Cursor::new(recording(100))), Path::new("test"), &OpenOptions::default()).is_ok()
+        open_reader(Pipe(Cursor::new(recording(100))), Path::new("test"), &OpenOptions::default()).is_ok()
     );
 }
 
@@ -175,7 +179,7 @@ fn progress_counts_the_bytes_of_the_file() {
     let length = data.len() as u64;
     let progress = Arc::new(AtomicU64::new(0));
     let options = OpenOptions { progress: Some(Arc::clone(&progress)), ..OpenOptions::default() };
-    let source = read(Cursor::new(data), Path::new("test"), &options).unwrap();
+    let source = open_reader(Cursor::new(data), Path::new("test"), &options).unwrap();
     assert_eq!(source.count(), 1_000);
     assert_eq!(progress.load(Ordering::Relaxed), length);
 }
