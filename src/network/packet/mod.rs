@@ -200,3 +200,8 @@ impl Depth {
         self.0.checked_sub(1).map(Self).ok_or(Undecoded::TooDeep)
     }
 }
+
+#[cfg(test)]
+pub(super) mod frames;
+#[cfg(test)]
+mod tests;
