@@ -348,7 +348,9 @@ fn later_fragments_count_to_the_flow_of_the_first_in_whatever_order() {
     let last = packet(0.0, frames::ipv4(from.ip(), to.ip(), 17, 9, 185, &whole[1_480..]));
     for order in [[&first, &last], [&last, &first]] {
         let mut bench = Bench::new();
-        order.iter().for_each(|packet| bench.packet(packet));
+        for packet in order {
+            bench.packet(packet);
+        }
         let [flow] = &bench.flows()[..] else { panic!() };
         let counted = flow.counters;
         assert_eq!((counted.bytes_out, counted.packets_out, counted.wire_bytes_out), (3_000, 2, 3_048));
