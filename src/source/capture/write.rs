@@ -67,7 +67,8 @@ impl<W: Write> Writer<W> {
         self.u32(interface);
         // The halves of the counter, the higher first in both byte orders.
         let [a, b, c, d, low @ ..] = ticks.to_be_bytes();
-        for word in [u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes(low), captured, packet.wire_length] {
+        for word in [u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes(low), captured, packet.wire_length]
+        {
             self.u32(word);
         }
         self.padded(&packet.data);
