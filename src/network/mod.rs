@@ -6,8 +6,9 @@
 mod destination;
 mod flow;
 pub mod identify;
-mod packet;
+pub mod packet;
 mod protocol;
+mod record;
 mod report;
 mod table;
 
@@ -15,5 +16,6 @@ pub use destination::{Destination, Destinations, Reach};
 pub use flow::{Counters, Flow, FlowId, FlowOwner, FlowUpdate, Phase};
 pub use packet::Undecoded;
 pub use protocol::{Evidence, Protocol, UnknownProtocol};
+pub use record::FlowRecord;
 pub use report::{Count, TableReport, UndecodedCounts};
-pub use table::{FlowTable, Limits};
+pub use table::{FlowTable, Limits, SPAN};
