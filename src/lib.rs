@@ -17,6 +17,7 @@
 //! The engine does no I/O and knows no wall clock: time comes with the observations, so the same recording gives the same alerts to
 //! the byte, on any machine.
 
+mod cursor;
 pub mod detect;
 pub mod network;
 pub mod observation;
