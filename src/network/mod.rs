@@ -5,7 +5,9 @@
 
 mod flow;
 pub mod identify;
+mod names;
 mod protocol;
 
 pub use flow::{Counters, Flow, FlowOwner, FlowUpdate, Phase};
+pub use names::Names;
 pub use protocol::{Evidence, Protocol, UnknownProtocol};
