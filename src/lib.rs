@@ -18,8 +18,21 @@
 //! the byte, on any machine.
 
 mod cursor;
-pub mod detect;
-pub mod network;
+
 pub mod observation;
-pub mod process;
+
+pub mod config;
+
 pub mod source;
+
+pub mod process;
+
+pub mod network;
+
+pub mod detect;
+
+pub mod exceptions;
+
+pub mod alert;
+
+pub mod sink;

@@ -4,6 +4,8 @@
 //! that it could not read is counted in its [`SourceReport`] with the place where it stood: a bad line or packet is skipped, said and
 //! counted, and what follows it is still read. Nothing in this room panics on foreign bytes.
 
+pub mod capture;
+pub mod packet_tap;
 mod report;
 
 pub use report::{Fault, Position, SourceReport};

@@ -17,11 +17,13 @@ mod details;
 mod encrypted;
 mod expected;
 mod identifier;
+mod inspection;
 mod pool;
 mod ports;
 mod recognise;
 
-pub use identifier::{Identifier, Inspection};
+pub use identifier::Identifier;
+pub use inspection::Inspection;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

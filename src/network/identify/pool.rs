@@ -40,11 +40,6 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// One end's bytes.
-    pub(super) fn side(&self, client: bool) -> &Assembly {
-        if client { &self.client } else { &self.server }
-    }
-
     fn side_mut(&mut self, client: bool) -> &mut Assembly {
         if client { &mut self.client } else { &mut self.server }
     }
@@ -81,12 +76,16 @@ impl Pool {
 
     /// The slot of a ticket that is still good.
     pub(super) fn slot(&self, ticket: Ticket) -> Option<&Slot> {
-        self.slots.get(ticket.index as usize).filter(|slot| slot.taken && slot.generation == ticket.generation)
+        self.slots
+            .get(ticket.index as usize)
+            .filter(|slot| slot.taken && slot.generation == ticket.generation)
     }
 
     /// The keys of a flow's Initials, to be filled or used, and its assembled bytes.
     pub(super) fn slot_mut(&mut self, ticket: Ticket) -> Option<&mut Slot> {
-        self.slots.get_mut(ticket.index as usize).filter(|slot| slot.taken && slot.generation == ticket.generation)
+        self.slots
+            .get_mut(ticket.index as usize)
+            .filter(|slot| slot.taken && slot.generation == ticket.generation)
     }
 
     /// Writes into one side of a slot.
@@ -148,7 +147,9 @@ impl Pool {
         if self.order.len() > 2 * self.slots.len() + 64 {
             let slots = &self.slots;
             self.order.retain(|ticket| {
-                slots.get(ticket.index as usize).is_some_and(|slot| slot.taken && slot.generation == ticket.generation)
+                slots
+                    .get(ticket.index as usize)
+                    .is_some_and(|slot| slot.taken && slot.generation == ticket.generation)
             });
         }
     }

@@ -34,7 +34,9 @@ impl<'a> ClientHello<'a> {
         let ciphers = usize::from(cursor.u16_be()?);
         let ciphers = cursor.part(ciphers)?;
         let mut hello = Self { version, ciphers, extensions: Cursor::new(&[]), whole: false };
-        let Some(()) = cursor.u8().and_then(|methods| cursor.skip(usize::from(methods))) else { return Some(hello) };
+        let Some(()) = cursor.u8().and_then(|methods| cursor.skip(usize::from(methods))) else {
+            return Some(hello);
+        };
         match cursor.u16_be().map(usize::from) {
             // Extensions are optional before version 1.3.
             None => hello.whole = cursor.is_empty(),

@@ -26,7 +26,11 @@ pub(super) fn read(message: &[u8], notes: &mut Notes<'_>, answers: &mut Answers)
 }
 
 /// Reads the first message of either end behind its length (RFC 1035, section 4.2.2).
-pub(super) fn read_stream(conversation: &Conversation<'_>, notes: &mut Notes<'_>, answers: &mut Answers) -> Progress {
+pub(super) fn read_stream(
+    conversation: &Conversation<'_>,
+    notes: &mut Notes<'_>,
+    answers: &mut Answers,
+) -> Progress {
     let mut whole = true;
     for bytes in [conversation.client, conversation.server] {
         let mut cursor = Cursor::new(bytes);
@@ -105,7 +109,7 @@ impl Answer {
     }
 }
 
-fn read_answer(message: &[u8], cursor: &mut Cursor<'_>) -> Option<Answer> {
+fn read_answer<'a>(message: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Answer> {
     read_name(message, cursor)?;
     let kind = cursor.u16_be()?;
     cursor.skip(6)?;
@@ -133,7 +137,7 @@ fn read_answer(message: &[u8], cursor: &mut Cursor<'_>) -> Option<Answer> {
 }
 
 /// Reads a name with its pointers (RFC 1035, section 4.1.4). A pointer must lead backwards, so that reading ends.
-fn read_name(message: &[u8], cursor: &mut Cursor<'_>) -> Option<String> {
+fn read_name<'a>(message: &'a [u8], cursor: &mut Cursor<'a>) -> Option<String> {
     let mut name = String::new();
     let mut at = *cursor;
     let mut jumped = false;

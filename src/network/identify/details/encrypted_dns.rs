@@ -9,8 +9,12 @@ pub(super) fn hint(metadata: &Metadata, carrier: Carrier, server_port: u16) -> O
     let offers = |wanted: &str| metadata.alpn.iter().any(|offer| &**offer == wanted);
     let unnamed = metadata.alpn.is_empty();
     match carrier {
-        Carrier::Quic if offers("doq") || (server_port == DOT_PORT && unnamed) => return Some(EncryptedDns::Doq),
-        Carrier::Tcp if offers("dot") || (server_port == DOT_PORT && !offers("h2")) => return Some(EncryptedDns::Dot),
+        Carrier::Quic if offers("doq") || (server_port == DOT_PORT && unnamed) => {
+            return Some(EncryptedDns::Doq);
+        }
+        Carrier::Tcp if offers("dot") || (server_port == DOT_PORT && !offers("h2")) => {
+            return Some(EncryptedDns::Dot);
+        }
         _ => {}
     }
     let name = metadata.server_name.as_deref()?;

@@ -8,8 +8,11 @@ use super::{Conversation, Notes, Progress, Protocol, text};
 /// Reads the first request; a `CONNECT` or an upgrade also waits for what the server says to it.
 pub(super) fn read(conversation: &Conversation<'_>, notes: &mut Notes<'_>) -> Progress {
     let swapped = is_answer(conversation.client);
-    let (client, server) =
-        if swapped { (conversation.server, conversation.client) } else { (conversation.client, conversation.server) };
+    let (client, server) = if swapped {
+        (conversation.server, conversation.client)
+    } else {
+        (conversation.client, conversation.server)
+    };
     if client.is_empty() || is_answer(client) {
         return Progress::Complete;
     }
@@ -44,7 +47,9 @@ pub(super) fn read(conversation: &Conversation<'_>, notes: &mut Notes<'_>) -> Pr
             }
         }
         (Ok(httparse::Status::Complete(_)), Some(101)) => match upgrade.map(|header| header.value) {
-            Some(value) if value.eq_ignore_ascii_case(b"websocket") => Progress::Upgraded(Protocol::Websocket),
+            Some(value) if value.eq_ignore_ascii_case(b"websocket") => {
+                Progress::Upgraded(Protocol::Websocket)
+            }
             Some(value) if value.eq_ignore_ascii_case(b"h2c") => Progress::Upgraded(Protocol::Http2),
             _ => Progress::Complete,
         },
@@ -71,7 +76,11 @@ fn note<'a>(method: &[u8], target: &[u8], header: impl Fn(&str) -> Option<&'a [u
 
 /// A header's value: as it was parsed, or else, where the head is too odd for that, from its line.
 fn header<'a>(request: &httparse::Request<'_, 'a>, head: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let parsed = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value);
+    let parsed = request
+        .headers
+        .iter()
+        .find(|header| header.name.eq_ignore_ascii_case(name))
+        .map(|header| header.value);
     parsed.or_else(|| {
         lines::lines(head).skip(1).take_while(|line| !line.is_empty()).find_map(|line| {
             let value = line.get(name.len()..)?.strip_prefix(b":")?;

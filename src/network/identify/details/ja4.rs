@@ -28,8 +28,10 @@ pub(super) enum Carrier {
 /// The fingerprint `a_b_c` of a whole hello: what is offered, and the truncated hashes of cipher suites and extensions.
 pub(super) fn fingerprint(hello: &ClientHello<'_>, carrier: Carrier) -> Arc<str> {
     let mut cursor = hello.ciphers;
-    let mut ciphers: Values = std::iter::from_fn(|| cursor.u16_be()).filter(|cipher| !is_grease(*cipher)).collect();
-    let mut extensions: Values = hello.extensions().map(|(kind, _)| kind).filter(|kind| !is_grease(*kind)).collect();
+    let mut ciphers: Values =
+        std::iter::from_fn(|| cursor.u16_be()).filter(|cipher| !is_grease(*cipher)).collect();
+    let mut extensions: Values =
+        hello.extensions().map(|(kind, _)| kind).filter(|kind| !is_grease(*kind)).collect();
     let named = extensions.contains(&SERVER_NAME);
     let [first, last] = alpn_ends(hello);
     let mut text = String::with_capacity(LENGTH);
@@ -49,7 +51,8 @@ pub(super) fn fingerprint(hello: &ClientHello<'_>, carrier: Carrier) -> Arc<str>
     text.push_str(&truncated_hash(&ciphers, &[]));
     let mut signatures = hello.extension(SIGNATURE_ALGORITHMS).unwrap_or(crate::cursor::Cursor::new(&[]));
     let _length = signatures.u16_be();
-    let signatures: Values = std::iter::from_fn(|| signatures.u16_be()).filter(|value| !is_grease(*value)).collect();
+    let signatures: Values =
+        std::iter::from_fn(|| signatures.u16_be()).filter(|value| !is_grease(*value)).collect();
     extensions.retain(|kind| !matches!(*kind, SERVER_NAME | ALPN));
     extensions.sort_unstable();
     text.push('_');

@@ -108,7 +108,12 @@ pub(super) fn stream(
 }
 
 /// Reads a datagram whose protocol is known. QUIC, whose hello spans datagrams, is read by [`quic`].
-pub(super) fn datagram(protocol: Protocol, bytes: &[u8], notes: &mut Notes<'_>, answers: &mut Answers) -> Progress {
+pub(super) fn datagram(
+    protocol: Protocol,
+    bytes: &[u8],
+    notes: &mut Notes<'_>,
+    answers: &mut Answers,
+) -> Progress {
     match protocol {
         Protocol::Dns | Protocol::Mdns | Protocol::Llmnr => dns::read(bytes, notes, answers),
         Protocol::Dtls => dtls::read(bytes, notes),

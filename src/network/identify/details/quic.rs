@@ -54,7 +54,11 @@ enum Version {
 /// Opens the Initials of one datagram of the client with its known keys, or with those that its own connection number gives, and puts
 /// the plain text into `plain`. The keys that fitted are left in `keys`. `false` where no packet of the datagram is an Initial of the
 /// client.
-pub(in super::super) fn open(datagram: &[u8], keys: &mut Option<Box<InitialKeys>>, plain: &mut Vec<u8>) -> bool {
+pub(in super::super) fn open(
+    datagram: &[u8],
+    keys: &mut Option<Box<InitialKeys>>,
+    plain: &mut Vec<u8>,
+) -> bool {
     let mut rest = datagram;
     let mut opened = false;
     // A datagram may hold several packets (RFC 9000, section 12.2); more than one Initial is rare.
@@ -139,7 +143,12 @@ impl<'a> Initial<'a> {
         cursor.skip(token)?;
         let length = variable_integer(&mut cursor)?;
         let header = packet.len() - cursor.remaining();
-        (length >= SAMPLE_AT + SAMPLE && length <= cursor.remaining()).then_some(Self { version, destination, header, length })
+        (length >= SAMPLE_AT + SAMPLE && length <= cursor.remaining()).then_some(Self {
+            version,
+            destination,
+            header,
+            length,
+        })
     }
 }
 
@@ -178,7 +187,8 @@ impl InitialKeys {
         let [first_mask, number_mask @ ..]: [u8; SAMPLE] = mask.into();
         let first = packet.first()? ^ (first_mask & 0x0f);
         let number_length = usize::from(first & 0x03) + 1;
-        let mut header: SmallVec<[u8; LONGEST_HEADER]> = SmallVec::from_slice(packet.get(..initial.header + number_length)?);
+        let mut header: SmallVec<[u8; LONGEST_HEADER]> =
+            SmallVec::from_slice(packet.get(..initial.header + number_length)?);
         *header.first_mut()? = first;
         let mut number = 0_u64;
         for (byte, mask) in header.iter_mut().skip(initial.header).zip(number_mask) {
@@ -253,7 +263,8 @@ const SALT_1: [u8; 20] = *b"\x38\x76\x2c\xf7\xf5\x59\x34\xb3\x4d\x17\x9a\xe6\xa4
 /// RFC 9369, section 3.3.1.
 const SALT_2: [u8; 20] = *b"\x0d\xed\xe3\xde\xf7\x00\xa6\xdb\x81\x93\x81\xbe\x6e\x26\x9d\xcb\xf9\xbd\x2e\xd9";
 /// draft-ietf-quic-tls-29, section 5.2.
-const SALT_DRAFT_29: [u8; 20] = *b"\xaf\xbf\xec\x28\x99\x93\xd2\x4c\x9e\x97\x86\xf1\x9c\x61\x11\xe0\x43\x90\xa8\x99";
+const SALT_DRAFT_29: [u8; 20] =
+    *b"\xaf\xbf\xec\x28\x99\x93\xd2\x4c\x9e\x97\x86\xf1\x9c\x61\x11\xe0\x43\x90\xa8\x99";
 const LABEL_PREFIX: &[u8] = b"tls13 ";
 const KEY: usize = 16;
 const IV: usize = 12;

@@ -34,7 +34,7 @@ fn version_4(client: &mut Cursor<'_>) -> Option<String> {
     let address = client.array::<4>()?;
     zero_ended(client)?;
     // 4a: an address 0.0.0.x says that a host follows.
-    if let [0, 0, 0, 1..] = address {
+    if let [0, 0, 0, 1..=255] = address {
         let host = zero_ended(client)?;
         return Some(format!("{}:{port}", String::from_utf8_lossy(host)));
     }

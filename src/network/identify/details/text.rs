@@ -22,7 +22,11 @@ pub(super) fn shown(bytes: &[u8]) -> Option<Arc<str>> {
 pub(super) fn host(bytes: &[u8]) -> Option<Arc<str>> {
     let bytes = bytes.strip_suffix(b".").unwrap_or(bytes);
     let text = shown(bytes)?;
-    if text.bytes().any(|byte| byte.is_ascii_uppercase()) { Some(text.to_ascii_lowercase().into()) } else { Some(text) }
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Some(text.to_ascii_lowercase().into())
+    } else {
+        Some(text)
+    }
 }
 
 /// The longest text that is kept, in bytes; the longest host name is shorter.

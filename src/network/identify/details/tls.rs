@@ -38,7 +38,9 @@ pub(super) fn read(conversation: &Conversation<'_>, notes: &mut Notes<'_>) -> Pr
     }
     match Handshake::read(server) {
         Some(message) if message.kind == SERVER_HELLO => {
-            let Some(version) = chosen_version(&message.body).and_then(version_text) else { return Progress::Complete };
+            let Some(version) = chosen_version(&message.body).and_then(version_text) else {
+                return Progress::Complete;
+            };
             if notes.read().and_then(|metadata| metadata.tls_version.as_deref()) != Some(version) {
                 notes.write().tls_version = Some(Arc::from(version));
             }
@@ -71,7 +73,9 @@ impl<'a> Handshake<'a> {
         let length = usize::try_from(length).ok()?;
         match header.rest().get(..length) {
             Some(body) => Some(Self { kind, body: Cow::Borrowed(body), whole: true }),
-            None if records.is_empty() => Some(Self { kind, body: Cow::Borrowed(header.rest()), whole: false }),
+            None if records.is_empty() => {
+                Some(Self { kind, body: Cow::Borrowed(header.rest()), whole: false })
+            }
             None => Self::gather(stream),
         }
     }

@@ -28,7 +28,13 @@ fn request(bytes: &[u8]) -> Option<bool> {
         OPEN_SESSION => length <= 32,
         _ => false,
     };
-    Some(flags == 0 && offset == 0 && reserved == 0 && body && usize::try_from(length) == Ok(cursor.remaining()))
+    Some(
+        flags == 0
+            && offset == 0
+            && reserved == 0
+            && body
+            && usize::try_from(length) == Ok(cursor.remaining()),
+    )
 }
 
 /// The answer repeats command and number with the reply flag.

@@ -5,7 +5,8 @@ use super::{FirstBytes, OfStreams, Recogniser, Stream, Verdict};
 use crate::cursor::Cursor;
 use crate::network::protocol::Protocol;
 
-pub(super) const STREAMS: OfStreams = Recogniser { opens: FirstBytes::of(&[b'A', 1, 2, 3]), recognise: streams };
+pub(super) const STREAMS: OfStreams =
+    Recogniser { opens: FirstBytes::of(&[b'A', 1, 2, 3]), recognise: streams };
 
 fn streams(stream: &Stream<'_>) -> Verdict {
     let header = matches!(stream.bytes, [b'A', b'M', b'Q', b'P', 0..=3, 0 | 1, 0 | 9, 0 | 1 | 9 | 10, ..]);

@@ -22,7 +22,10 @@ fn datagrams(datagram: &Datagram<'_>) -> Verdict {
     match bytes.first() {
         Some(b'd') => Verdict::when(is_dht(bytes), Protocol::Bittorrent),
         Some(b'B') => Verdict::when(bytes.starts_with(b"BT-SEARCH * HTTP/1.1\r\n"), Protocol::Bittorrent),
-        Some(0) => Verdict::when(bytes.starts_with(TRACKER_CONNECT) && datagram.wire_length >= 16, Protocol::Bittorrent),
+        Some(0) => Verdict::when(
+            bytes.starts_with(TRACKER_CONNECT) && datagram.wire_length >= 16,
+            Protocol::Bittorrent,
+        ),
         Some(19) => Verdict::when(bytes.starts_with(HANDSHAKE), Protocol::Bittorrent),
         _ => utp(datagram).unwrap_or(Verdict::No),
     }
@@ -51,13 +54,23 @@ fn utp(datagram: &Datagram<'_>) -> Option<Verdict> {
     }
     if kind == SYN {
         // The SYN knows no difference yet, and numbers start at one.
-        return Some(if difference == 0 && connection != 0 { Verdict::Weak(Protocol::Bittorrent, connection) } else { Verdict::No });
+        return Some(if difference == 0 && connection != 0 {
+            Verdict::Weak(Protocol::Bittorrent, connection)
+        } else {
+            Verdict::No
+        });
     }
     // The answer to a SYN has the SYN's number; the SYN's sender goes on with the next (BEP 29, "connection setup").
-    let known = |token: u64| connection == token || connection == token.wrapping_add(1) || connection.wrapping_add(1) == token;
+    let known = |token: u64| {
+        connection == token || connection == token.wrapping_add(1) || connection.wrapping_add(1) == token
+    };
     let proven = datagram.token(Protocol::Bittorrent).is_some_and(known)
         || datagram.reply_token(Protocol::Bittorrent).is_some_and(known);
-    Some(if proven { Verdict::Match(Protocol::Bittorrent) } else { Verdict::Weak(Protocol::Bittorrent, connection) })
+    Some(if proven {
+        Verdict::Match(Protocol::Bittorrent)
+    } else {
+        Verdict::Weak(Protocol::Bittorrent, connection)
+    })
 }
 
 const HANDSHAKE: &[u8] = b"\x13BitTorrent protocol";
@@ -76,7 +89,10 @@ mod tests {
     #[test]
     fn fixed_strings_are_known() {
         assert_eq!(opening(b"\x13BitTorrent protocol\0\0"), Some(Protocol::Bittorrent));
-        assert_eq!(datagram(b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe"), Some(Protocol::Bittorrent));
+        assert_eq!(
+            datagram(b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe"),
+            Some(Protocol::Bittorrent)
+        );
         assert_eq!(datagram(&hex("0000041727101980 00000000 12345678")), Some(Protocol::Bittorrent));
     }
 

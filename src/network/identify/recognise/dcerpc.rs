@@ -55,7 +55,8 @@ fn connectionless(datagram: &Datagram<'_>) -> Option<bool> {
         kind <= LAST_CONNECTIONLESS_KIND
             && is_representation([order, float, reserved, 0])
             && usize::from(length) <= datagram.wire_length.saturating_sub(CONNECTIONLESS_HEADER)
-            && usize::from(length) + LONGEST_TRAILER >= datagram.wire_length.saturating_sub(CONNECTIONLESS_HEADER),
+            && usize::from(length) + LONGEST_TRAILER
+                >= datagram.wire_length.saturating_sub(CONNECTIONLESS_HEADER),
     )
 }
 

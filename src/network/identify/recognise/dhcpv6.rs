@@ -5,7 +5,8 @@ use super::{Datagram, FirstBytes, OfDatagrams, Recogniser, Verdict};
 use crate::cursor::Cursor;
 use crate::network::protocol::Protocol;
 
-pub(super) const DATAGRAMS: OfDatagrams = Recogniser { opens: FirstBytes::range(1, 13), recognise: datagrams };
+pub(super) const DATAGRAMS: OfDatagrams =
+    Recogniser { opens: FirstBytes::range(1, 13), recognise: datagrams };
 
 fn datagrams(datagram: &Datagram<'_>) -> Verdict {
     Verdict::when(datagram.is_whole() && message(datagram.bytes) == Some(true), Protocol::Dhcpv6)
@@ -62,7 +63,10 @@ mod tests {
 
     #[test]
     fn a_solicit_is_known() {
-        assert_eq!(datagram(&hex("01 112233 0001 000a 0003 0001 001122334455 0008 0002 0000")), Some(Protocol::Dhcpv6));
+        assert_eq!(
+            datagram(&hex("01 112233 0001 000a 0003 0001 001122334455 0008 0002 0000")),
+            Some(Protocol::Dhcpv6)
+        );
         assert_eq!(datagram(&hex("01 112233 0001 000b 0003 0001 001122334455 0008 0002 0000")), None);
     }
 }

@@ -6,7 +6,8 @@
 use super::{FirstBytes, OfStreams, Recogniser, Stream, Verdict, text};
 use crate::network::protocol::Protocol;
 
-pub(super) const STREAMS: OfStreams = Recogniser { opens: FirstBytes::LETTERS.or(FirstBytes::DIGITS), recognise: streams };
+pub(super) const STREAMS: OfStreams =
+    Recogniser { opens: FirstBytes::LETTERS.or(FirstBytes::DIGITS), recognise: streams };
 
 fn streams(stream: &Stream<'_>) -> Verdict {
     let (bytes, reply) = (stream.bytes, stream.reply);
@@ -17,7 +18,9 @@ fn streams(stream: &Stream<'_>) -> Verdict {
     match text::line(bytes) {
         _ if proof => Verdict::Match(Protocol::Ftp),
         // Alone, either end is only a hint.
-        Some(line) if text::is_one_of(text::command(line), &[b"USER"]) || bytes.starts_with(b"220") => Verdict::Weak(Protocol::Ftp, 0),
+        Some(line) if text::is_one_of(text::command(line), &[b"USER"]) || bytes.starts_with(b"220") => {
+            Verdict::Weak(Protocol::Ftp, 0)
+        }
         _ => Verdict::No,
     }
 }
@@ -56,9 +59,10 @@ fn is_command(bytes: &[u8]) -> bool {
 
 /// Commands that a client may open with and that SMTP does not have.
 const COMMANDS: &[&[u8]] = &[
-    b"USER", b"PASS", b"ACCT", b"CWD", b"CDUP", b"PORT", b"PASV", b"EPRT", b"EPSV", b"TYPE", b"RETR", b"STOR", b"LIST", b"NLST", b"MLSD",
-    b"MLST", b"SIZE", b"MDTM", b"SYST", b"FEAT", b"OPTS", b"AUTH", b"PBSZ", b"PROT", b"PWD", b"MKD", b"RMD", b"DELE", b"RNFR", b"RNTO",
-    b"SITE", b"HOST", b"CLNT", b"QUIT", b"REST", b"ABOR",
+    b"USER", b"PASS", b"ACCT", b"CWD", b"CDUP", b"PORT", b"PASV", b"EPRT", b"EPSV", b"TYPE", b"RETR",
+    b"STOR", b"LIST", b"NLST", b"MLSD", b"MLST", b"SIZE", b"MDTM", b"SYST", b"FEAT", b"OPTS", b"AUTH",
+    b"PBSZ", b"PROT", b"PWD", b"MKD", b"RMD", b"DELE", b"RNFR", b"RNTO", b"SITE", b"HOST", b"CLNT", b"QUIT",
+    b"REST", b"ABOR",
 ];
 
 #[cfg(test)]

@@ -12,11 +12,19 @@ fn streams(stream: &Stream<'_>) -> Verdict {
 }
 
 fn is_listing(bytes: &[u8]) -> bool {
-    let line = bytes.strip_prefix(b"total ").and_then(|rest| rest.split(|byte| *byte == b'\n').nth(1)).unwrap_or(bytes);
+    let line = bytes
+        .strip_prefix(b"total ")
+        .and_then(|rest| rest.split(|byte| *byte == b'\n').nth(1))
+        .unwrap_or(bytes);
     let Some((mode, rest)) = line.split_at_checked(10) else { return false };
     let is_mode = matches!(mode.first(), Some(b'-' | b'd' | b'l'))
-        && mode.iter().skip(1).all(|byte| matches!(byte, b'r' | b'w' | b'x' | b'-' | b's' | b't' | b'S' | b'T'));
-    is_mode && rest.first() == Some(&b' ') && rest.iter().find(|byte| **byte != b' ').is_some_and(u8::is_ascii_digit)
+        && mode
+            .iter()
+            .skip(1)
+            .all(|byte| matches!(byte, b'r' | b'w' | b'x' | b'-' | b's' | b't' | b'S' | b'T'));
+    is_mode
+        && rest.first() == Some(&b' ')
+        && rest.iter().find(|byte| **byte != b' ').is_some_and(u8::is_ascii_digit)
 }
 
 #[cfg(test)]

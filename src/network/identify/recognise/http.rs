@@ -15,15 +15,19 @@ fn streams(stream: &Stream<'_>) -> Verdict {
         return Verdict::Match(Protocol::Http);
     }
     let Some((method, rest)) = text::word(bytes) else { return Verdict::No };
-    if method.len() < 3 || !method.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_')) {
+    if method.len() < 3
+        || !method.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'))
+    {
         return Verdict::No;
     }
     match text::line(rest) {
-        Some(line) if is_versioned(line) => Verdict::Match(if rest.starts_with(b"/announce?") && text::contains(line, b"info_hash=") {
-            Protocol::Bittorrent
-        } else {
-            Protocol::Http
-        }),
+        Some(line) if is_versioned(line) => {
+            Verdict::Match(if rest.starts_with(b"/announce?") && text::contains(line, b"info_hash=") {
+                Protocol::Bittorrent
+            } else {
+                Protocol::Http
+            })
+        }
         // HTTP/0.9 (RFC 1945, section 4.1) has no version: a GET of a path, no more.
         Some(line) if method == b"GET" && line.starts_with(b"/") && text::word(line).is_none() => {
             Verdict::Weak(Protocol::Http, 0)
@@ -34,7 +38,10 @@ fn streams(stream: &Stream<'_>) -> Verdict {
 }
 
 fn is_status_line(bytes: &[u8]) -> bool {
-    matches!(bytes, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9', b' ', b'1'..=b'9', b'0'..=b'9', ..])
+    matches!(
+        bytes,
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9', b' ', b'1'..=b'9', b'0'..=b'9', ..]
+    )
 }
 
 /// Whether a request line ends with a version of HTTP.
@@ -47,14 +54,36 @@ fn is_versioned(line: &[u8]) -> bool {
 /// Whether the unfinished rest of a request line is a target that no relative of HTTP uses (RFC 9112, section 3.2).
 fn is_target(method: &[u8], rest: &[u8]) -> bool {
     rest.len() >= SHORTEST_TARGET
-        && (rest.starts_with(b"/") || text::begins(rest, b"http://") || (method == b"CONNECT" && rest.contains(&b':')))
+        && (rest.starts_with(b"/")
+            || text::begins(rest, b"http://")
+            || (method == b"CONNECT" && rest.contains(&b':')))
         && text::is_text(rest)
 }
 
 /// Methods of the IANA registry that clients use, and those of Microsoft's RPC over HTTP.
 const METHODS: &[&[u8]] = &[
-    b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PROPFIND", b"PROPPATCH", b"MKCOL",
-    b"COPY", b"MOVE", b"LOCK", b"UNLOCK", b"REPORT", b"SEARCH", b"RPC_IN_DATA", b"RPC_OUT_DATA", b"SUBSCRIBE", b"NOTIFY",
+    b"GET",
+    b"POST",
+    b"HEAD",
+    b"PUT",
+    b"DELETE",
+    b"CONNECT",
+    b"OPTIONS",
+    b"TRACE",
+    b"PATCH",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"MKCOL",
+    b"COPY",
+    b"MOVE",
+    b"LOCK",
+    b"UNLOCK",
+    b"REPORT",
+    b"SEARCH",
+    b"RPC_IN_DATA",
+    b"RPC_OUT_DATA",
+    b"SUBSCRIBE",
+    b"NOTIFY",
 ];
 
 /// How much of an unfinished target must have come, in bytes.

@@ -19,7 +19,13 @@ fn server_settings(bytes: &[u8]) -> Option<bool> {
     let kind = cursor.u8()?;
     let flags = cursor.u8()?;
     let stream = cursor.u32_be()?;
-    if kind != SETTINGS || flags != 0 || stream != 0 || length == 0 || length % 6 != 0 || length > LONGEST_SETTINGS {
+    if kind != SETTINGS
+        || flags != 0
+        || stream != 0
+        || length == 0
+        || length % 6 != 0
+        || length > LONGEST_SETTINGS
+    {
         return Some(false);
     }
     // The first setting is one that RFC 9113, section 6.5.2 or an extension of it defines.

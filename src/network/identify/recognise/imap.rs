@@ -3,16 +3,22 @@
 use super::{FirstBytes, OfStreams, Recogniser, Stream, Verdict, text};
 use crate::network::protocol::Protocol;
 
-pub(super) const STREAMS: OfStreams =
-    Recogniser { opens: FirstBytes::LETTERS.or(FirstBytes::DIGITS).or(FirstBytes::of(b"*")), recognise: streams };
+pub(super) const STREAMS: OfStreams = Recogniser {
+    opens: FirstBytes::LETTERS.or(FirstBytes::DIGITS).or(FirstBytes::of(b"*")),
+    recognise: streams,
+};
 
 fn streams(stream: &Stream<'_>) -> Verdict {
-    let proof = is_untagged(stream.bytes) || (is_command(stream.bytes) && (stream.reply.is_empty() || is_untagged(stream.reply) || answers(stream)));
+    let proof = is_untagged(stream.bytes)
+        || (is_command(stream.bytes)
+            && (stream.reply.is_empty() || is_untagged(stream.reply) || answers(stream)));
     Verdict::when(proof, Protocol::Imap)
 }
 
 fn is_untagged(bytes: &[u8]) -> bool {
-    [&b"* OK"[..], b"* PREAUTH", b"* BYE", b"* CAPABILITY "].iter().any(|greeting| text::begins(bytes, greeting))
+    [&b"* OK"[..], b"* PREAUTH", b"* BYE", b"* CAPABILITY "]
+        .iter()
+        .any(|greeting| text::begins(bytes, greeting))
 }
 
 fn is_command(bytes: &[u8]) -> bool {
@@ -25,13 +31,25 @@ fn is_command(bytes: &[u8]) -> bool {
 
 /// Whether the other end answers with the same tag.
 fn answers(stream: &Stream<'_>) -> bool {
-    let (Some((tag, _)), Some((answer, rest))) = (text::word(stream.bytes), text::word(stream.reply)) else { return false };
+    let (Some((tag, _)), Some((answer, rest))) = (text::word(stream.bytes), text::word(stream.reply)) else {
+        return false;
+    };
     tag == answer && [&b"OK"[..], b"NO", b"BAD"].iter().any(|word| text::begins(rest, word))
 }
 
 /// Commands that no other protocol puts behind a tag (RFC 9051, section 6).
 const COMMANDS: &[&[u8]] = &[
-    b"CAPABILITY", b"STARTTLS", b"AUTHENTICATE", b"LOGIN", b"LOGOUT", b"SELECT", b"EXAMINE", b"NOOP", b"FETCH", b"UID", b"NAMESPACE",
+    b"CAPABILITY",
+    b"STARTTLS",
+    b"AUTHENTICATE",
+    b"LOGIN",
+    b"LOGOUT",
+    b"SELECT",
+    b"EXAMINE",
+    b"NOOP",
+    b"FETCH",
+    b"UID",
+    b"NAMESPACE",
 ];
 /// Clients count in tags such as `A0001` and `1.32`.
 const LONGEST_TAG: usize = 12;

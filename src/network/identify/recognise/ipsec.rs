@@ -35,7 +35,11 @@ fn header(bytes: &[u8], wire_length: usize) -> Option<()> {
         0x20 => (34..=44).contains(&exchange) && flags & 0xc7 == 0,
         _ => false,
     };
-    (known && initiator != 0 && (next <= 20 || (33..=55).contains(&next) || next >= 128) && length == wire_length).then_some(())
+    (known
+        && initiator != 0
+        && (next <= 20 || (33..=55).contains(&next) || next >= 128)
+        && length == wire_length)
+        .then_some(())
 }
 
 /// ESP says nothing but a number of its association and one that counts up: a second packet of the association is the proof, and even

@@ -4,11 +4,13 @@
 use super::{FirstBytes, OfStreams, Recogniser, Stream, Verdict, text};
 use crate::network::protocol::Protocol;
 
-pub(super) const STREAMS: OfStreams = Recogniser { opens: FirstBytes::LETTERS.or(FirstBytes::of(b":")), recognise: streams };
+pub(super) const STREAMS: OfStreams =
+    Recogniser { opens: FirstBytes::LETTERS.or(FirstBytes::of(b":")), recognise: streams };
 
 fn streams(stream: &Stream<'_>) -> Verdict {
     // A password comes before the registration, so two lines may be needed.
-    let proof = text::lines(stream.bytes).take(LINES).any(|line| is_registration(line) || is_server_line(line));
+    let proof =
+        text::lines(stream.bytes).take(LINES).any(|line| is_registration(line) || is_server_line(line));
     Verdict::when(proof, Protocol::Irc)
 }
 
@@ -26,7 +28,11 @@ fn is_registration(line: &[u8]) -> bool {
 fn is_server_line(line: &[u8]) -> bool {
     let Some((_, rest)) = line.strip_prefix(b":").and_then(text::word) else { return false };
     let numeric = matches!(rest, [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b' ', ..]);
-    numeric || text::is_one_of(text::command(rest), &[b"NOTICE", b"PRIVMSG", b"JOIN", b"MODE", b"CAP", b"PART", b"QUIT"])
+    numeric
+        || text::is_one_of(
+            text::command(rest),
+            &[b"NOTICE", b"PRIVMSG", b"JOIN", b"MODE", b"CAP", b"PART", b"QUIT"],
+        )
 }
 
 const LINES: usize = 3;

@@ -7,8 +7,10 @@ use crate::cursor::Cursor;
 use crate::network::protocol::Protocol;
 
 pub(super) const STREAMS: OfStreams = Recogniser { opens: FirstBytes::of(&[0]), recognise: streams };
-pub(super) const DATAGRAMS: OfDatagrams =
-    Recogniser { opens: FirstBytes::range(AS_REQUEST, ERROR).or(FirstBytes::range(0, 5)), recognise: datagrams };
+pub(super) const DATAGRAMS: OfDatagrams = Recogniser {
+    opens: FirstBytes::range(AS_REQUEST, ERROR).or(FirstBytes::range(0, 5)),
+    recognise: datagrams,
+};
 
 fn streams(stream: &Stream<'_>) -> Verdict {
     let mut cursor = Cursor::new(stream.bytes);

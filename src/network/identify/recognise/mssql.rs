@@ -7,8 +7,10 @@ use super::{Datagram, FirstBytes, OfDatagrams, OfStreams, Recogniser, Stream, Ve
 use crate::cursor::Cursor;
 use crate::network::protocol::Protocol;
 
-pub(super) const STREAMS: OfStreams =
-    Recogniser { opens: FirstBytes::of(&[BATCH, OLD_LOGIN, RPC, RESPONSE, LOGIN, PRELOGIN]), recognise: streams };
+pub(super) const STREAMS: OfStreams = Recogniser {
+    opens: FirstBytes::of(&[BATCH, OLD_LOGIN, RPC, RESPONSE, LOGIN, PRELOGIN]),
+    recognise: streams,
+};
 pub(super) const DATAGRAMS: OfDatagrams = Recogniser { opens: FirstBytes::range(2, 5), recognise: datagrams };
 
 fn streams(stream: &Stream<'_>) -> Verdict {
@@ -22,7 +24,12 @@ fn packet(bytes: &[u8]) -> Option<bool> {
     let length = usize::from(cursor.u16_be()?);
     cursor.skip(3)?;
     let window = cursor.u8()?;
-    if status > 0x1f || window != 0 || length < 8 || length > LONGEST || cursor.remaining() > length - 8 && kind != RESPONSE {
+    if status > 0x1f
+        || window != 0
+        || length < 8
+        || length > LONGEST
+        || cursor.remaining() > length - 8 && kind != RESPONSE
+    {
         return Some(false);
     }
     Some(match kind {
@@ -33,7 +40,9 @@ fn packet(bytes: &[u8]) -> Option<bool> {
             let version = cursor.u32_le()?;
             whole + 8 >= length && version >> 24 >= 0x70 && version >> 24 <= 0x80
         }
-        BATCH | RPC => cursor.u32_le()? == HEADERS && cursor.u32_le()? == TRANSACTION_HEADER && cursor.u16_le()? == 2,
+        BATCH | RPC => {
+            cursor.u32_le()? == HEADERS && cursor.u32_le()? == TRANSACTION_HEADER && cursor.u16_le()? == 2
+        }
         OLD_LOGIN => length == OLD_LOGIN_LENGTH && status <= 1,
         _ => false,
     })
@@ -90,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_prelogin_is_known() {
-        let prelogin = "12 01 002f 0000 01 00 00 001a 0006 01 0020 0001 02 0021 0001 03 0022 0004 04 0026 0001 ff";
+        let prelogin =
+            "12 01 002f 0000 01 00 00 001a 0006 01 0020 0001 02 0021 0001 03 0022 0004 04 0026 0001 ff";
         assert_eq!(opening(&hex(prelogin)), Some(Protocol::Mssql));
         assert_eq!(opening(&hex("12 01 002f 0000 01 01 00 001a 0006")), None);
     }

@@ -30,7 +30,10 @@ pub(super) fn skip_session_setup(cursor: &mut Cursor<'_>) -> Option<()> {
 
 fn datagrams(datagram: &Datagram<'_>) -> Verdict {
     let bytes = datagram.bytes;
-    Verdict::when(name_service(bytes) == Some(true) || datagram_service(bytes) == Some(true), Protocol::Netbios)
+    Verdict::when(
+        name_service(bytes) == Some(true) || datagram_service(bytes) == Some(true),
+        Protocol::Netbios,
+    )
 }
 
 fn name_service(bytes: &[u8]) -> Option<bool> {

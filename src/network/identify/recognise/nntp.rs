@@ -3,7 +3,8 @@
 use super::{FirstBytes, OfStreams, Recogniser, Stream, Verdict, text};
 use crate::network::protocol::Protocol;
 
-pub(super) const STREAMS: OfStreams = Recogniser { opens: FirstBytes::LETTERS.or(FirstBytes::DIGITS), recognise: streams };
+pub(super) const STREAMS: OfStreams =
+    Recogniser { opens: FirstBytes::LETTERS.or(FirstBytes::DIGITS), recognise: streams };
 
 fn streams(stream: &Stream<'_>) -> Verdict {
     let proof = is_own_greeting(stream.bytes)
@@ -19,12 +20,15 @@ fn is_greeting(bytes: &[u8]) -> bool {
 
 fn is_own_greeting(bytes: &[u8]) -> bool {
     let line = text::line(bytes).unwrap_or_default();
-    is_greeting(bytes) && [&b"NNTP"[..], b"NNRP", b"InterNetNews", b"news"].iter().any(|word| text::contains(line, word))
+    is_greeting(bytes)
+        && [&b"NNTP"[..], b"NNRP", b"InterNetNews", b"news"].iter().any(|word| text::contains(line, word))
 }
 
 fn is_own_command(bytes: &[u8]) -> bool {
     text::line(bytes).is_some_and(|line| {
-        text::is_one_of(line, &[b"MODE READER", b"MODE STREAM"]) || text::begins(line, b"AUTHINFO ") || text::begins(line, b"XOVER ")
+        text::is_one_of(line, &[b"MODE READER", b"MODE STREAM"])
+            || text::begins(line, b"AUTHINFO ")
+            || text::begins(line, b"XOVER ")
     })
 }
 
@@ -32,8 +36,20 @@ fn is_command(bytes: &[u8]) -> bool {
     text::line(bytes).is_some_and(|line| text::is_one_of(text::command(line), COMMANDS))
 }
 
-const COMMANDS: &[&[u8]] =
-    &[b"GROUP", b"ARTICLE", b"HEAD", b"BODY", b"CAPABILITIES", b"LISTGROUP", b"NEWNEWS", b"NEWGROUPS", b"POST", b"IHAVE", b"CHECK", b"TAKETHIS"];
+const COMMANDS: &[&[u8]] = &[
+    b"GROUP",
+    b"ARTICLE",
+    b"HEAD",
+    b"BODY",
+    b"CAPABILITIES",
+    b"LISTGROUP",
+    b"NEWNEWS",
+    b"NEWGROUPS",
+    b"POST",
+    b"IHAVE",
+    b"CHECK",
+    b"TAKETHIS",
+];
 
 #[cfg(test)]
 mod tests {

@@ -35,19 +35,34 @@ fn packet(datagram: &Datagram<'_>) -> Option<Verdict> {
     let transmit = cursor.u64_be()?;
     let length = datagram.wire_length;
     let sized = length == LENGTH || (LENGTH + 4..=LONGEST).contains(&length) && length % 4 == 0;
-    if mode == 0 || stratum > 16 || poll > 24 || !sized || transmit == 0 || delay >> 16 > MOST_SECONDS || dispersion >> 16 > MOST_SECONDS {
+    if mode == 0
+        || stratum > 16
+        || poll > 24
+        || !sized
+        || transmit == 0
+        || delay >> 16 > MOST_SECONDS
+        || dispersion >> 16 > MOST_SECONDS
+    {
         return None;
     }
     let answers = datagram.reply_token(Protocol::Ntp).is_some_and(|asked| asked == origin && origin != 0);
     // A client that asks for the first time, as nearly all do (RFC 5905, appendix A.5.1.1), has nothing to say but its own time.
-    let bare = mode == CLIENT && [reference, origin, receive] == [0; 3] && stratum == 0 && is_recent(transmit) && length == LENGTH;
+    let bare = mode == CLIENT
+        && [reference, origin, receive] == [0; 3]
+        && stratum == 0
+        && is_recent(transmit)
+        && length == LENGTH;
     // A server's four times lie within a day of each other.
     let consistent = mode == SERVER
         && (1..=15).contains(&stratum)
         && is_recent(transmit)
         && (transmit >> 32).abs_diff(receive >> 32) <= 2
         && (transmit >> 32).abs_diff(reference >> 32) <= A_DAY;
-    Some(if answers || bare || consistent { Verdict::Match(Protocol::Ntp) } else { Verdict::Weak(Protocol::Ntp, transmit) })
+    Some(if answers || bare || consistent {
+        Verdict::Match(Protocol::Ntp)
+    } else {
+        Verdict::Weak(Protocol::Ntp, transmit)
+    })
 }
 
 /// Whether a timestamp lies between 2000 and 2036, when the era ends (RFC 5905, section 6), or shortly after.
@@ -97,6 +112,9 @@ mod tests {
 
     #[test]
     fn a_first_question_is_bare() {
-        assert_eq!(datagram(&packet("23 00 0a fa 00000000 00000000 00000000", 0, 0, 0, NOW)), Some(Protocol::Ntp));
+        assert_eq!(
+            datagram(&packet("23 00 0a fa 00000000 00000000 00000000", 0, 0, 0, NOW)),
+            Some(Protocol::Ntp)
+        );
     }
 }

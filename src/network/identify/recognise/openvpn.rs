@@ -8,8 +8,10 @@ use crate::cursor::Cursor;
 use crate::network::protocol::Protocol;
 
 pub(super) const STREAMS: OfStreams = Recogniser { opens: FirstBytes::range(0, 5), recognise: streams };
-pub(super) const DATAGRAMS: OfDatagrams =
-    Recogniser { opens: FirstBytes::of(&[CLIENT_RESET_V2, SERVER_RESET_V2, CLIENT_RESET_V3]), recognise: datagrams };
+pub(super) const DATAGRAMS: OfDatagrams = Recogniser {
+    opens: FirstBytes::of(&[CLIENT_RESET_V2, SERVER_RESET_V2, CLIENT_RESET_V3]),
+    recognise: datagrams,
+};
 
 fn streams(stream: &Stream<'_>) -> Verdict {
     let mut cursor = Cursor::new(stream.bytes);

@@ -4,7 +4,8 @@
 use super::{FirstBytes, OfStreams, Recogniser, Stream, Verdict, text};
 use crate::network::protocol::Protocol;
 
-pub(super) const STREAMS: OfStreams = Recogniser { opens: FirstBytes::LETTERS.or(FirstBytes::of(b"+-")), recognise: streams };
+pub(super) const STREAMS: OfStreams =
+    Recogniser { opens: FirstBytes::LETTERS.or(FirstBytes::of(b"+-")), recognise: streams };
 
 fn streams(stream: &Stream<'_>) -> Verdict {
     let proof = (is_status(stream.bytes) && (names_itself(stream.bytes) || is_command(stream.reply)))
@@ -19,7 +20,9 @@ fn is_status(bytes: &[u8]) -> bool {
 /// Whether a greeting says `POP`, or ends with the timestamp that APOP signs (RFC 1939, section 7).
 fn names_itself(bytes: &[u8]) -> bool {
     text::line(bytes).is_some_and(|line| {
-        text::contains(line, b"POP3") || text::contains(line, b"POP server") || (line.ends_with(b">") && line.contains(&b'<') && line.contains(&b'@'))
+        text::contains(line, b"POP3")
+            || text::contains(line, b"POP server")
+            || (line.ends_with(b">") && line.contains(&b'<') && line.contains(&b'@'))
     })
 }
 
@@ -28,8 +31,10 @@ fn is_command(bytes: &[u8]) -> bool {
 }
 
 /// RFC 1939, 2449 and 2595.
-const COMMANDS: &[&[u8]] =
-    &[b"USER", b"PASS", b"APOP", b"CAPA", b"AUTH", b"STLS", b"STAT", b"LIST", b"RETR", b"UIDL", b"TOP", b"DELE", b"NOOP", b"QUIT"];
+const COMMANDS: &[&[u8]] = &[
+    b"USER", b"PASS", b"APOP", b"CAPA", b"AUTH", b"STLS", b"STAT", b"LIST", b"RETR", b"UIDL", b"TOP",
+    b"DELE", b"NOOP", b"QUIT",
+];
 
 #[cfg(test)]
 mod tests {

@@ -40,7 +40,9 @@ fn server(bytes: &[u8]) -> Option<bool> {
         b'R' => (8..=LONGEST_AUTHENTICATION).contains(&length) && cursor.u32_be()? <= LAST_AUTHENTICATION,
         _ => {
             (16..=LONGEST_STARTUP).contains(&length)
-                && [&b"SFATAL\0"[..], b"SERROR\0", b"SPANIC\0"].iter().any(|field| cursor.rest().starts_with(field))
+                && [&b"SFATAL\0"[..], b"SERROR\0", b"SPANIC\0"]
+                    .iter()
+                    .any(|field| cursor.rest().starts_with(field))
         }
     })
 }

@@ -35,7 +35,10 @@ fn long_header(datagram: &Datagram<'_>) -> Option<bool> {
         return Some(false);
     }
     if version == 0 {
-        return Some(cursor.u32_be().is_some_and(is_known) && datagram.wire_length % 4 == (7 + destination + source) % 4);
+        return Some(
+            cursor.u32_be().is_some_and(is_known)
+                && datagram.wire_length % 4 == (7 + destination + source) % 4,
+        );
     }
     Some(is_known(version))
 }

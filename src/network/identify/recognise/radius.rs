@@ -5,7 +5,8 @@ use super::{Datagram, FirstBytes, OfDatagrams, Recogniser, Verdict};
 use crate::cursor::Cursor;
 use crate::network::protocol::Protocol;
 
-pub(super) const DATAGRAMS: OfDatagrams = Recogniser { opens: FirstBytes::range(1, 45), recognise: datagrams };
+pub(super) const DATAGRAMS: OfDatagrams =
+    Recogniser { opens: FirstBytes::range(1, 45), recognise: datagrams };
 
 fn datagrams(datagram: &Datagram<'_>) -> Verdict {
     Verdict::proven(message(datagram), Protocol::Radius)

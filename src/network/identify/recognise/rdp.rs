@@ -57,7 +57,13 @@ fn udp_syn(datagram: &Datagram<'_>) -> Option<bool> {
     let (up, down) = (cursor.u16_be()?, cursor.u16_be()?);
     let mtu = 1_132..=1_232;
     // The SYN is padded to the size of the MTU, so that a path which cannot carry it is found at once.
-    Some(acknowledged == u32::MAX && flags & 1 == 1 && mtu.contains(&up) && mtu.contains(&down) && datagram.wire_length >= 1_132)
+    Some(
+        acknowledged == u32::MAX
+            && flags & 1 == 1
+            && mtu.contains(&up)
+            && mtu.contains(&down)
+            && datagram.wire_length >= 1_132,
+    )
 }
 
 const REQUEST: u8 = 0xe0;

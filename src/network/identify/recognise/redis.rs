@@ -36,12 +36,20 @@ fn is_inline(bytes: &[u8]) -> bool {
 }
 
 fn is_reply(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"+PONG\r\n") || number(bytes, b'$').is_some_and(|body| body.starts_with(b"# Server\r\n"))
+    bytes.starts_with(b"+PONG\r\n")
+        || number(bytes, b'$').is_some_and(|body| body.starts_with(b"# Server\r\n"))
 }
 
 /// Errors and greetings whose words are those of Redis.
 const SAYINGS: &[&[u8]] = &[
-    b"-NOAUTH ", b"-WRONGPASS ", b"-WRONGTYPE ", b"-MOVED ", b"-DENIED Redis", b"-LOADING Redis", b"-ERR unknown command", b"+PONG\r\n",
+    b"-NOAUTH ",
+    b"-WRONGPASS ",
+    b"-WRONGTYPE ",
+    b"-MOVED ",
+    b"-DENIED Redis",
+    b"-LOADING Redis",
+    b"-ERR unknown command",
+    b"+PONG\r\n",
 ];
 const LONGEST_NUMBER: usize = 10;
 

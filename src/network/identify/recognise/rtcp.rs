@@ -5,7 +5,8 @@ use super::{Datagram, FirstBytes, OfDatagrams, Recogniser, Verdict};
 use crate::cursor::Cursor;
 use crate::network::protocol::Protocol;
 
-pub(super) const DATAGRAMS: OfDatagrams = Recogniser { opens: FirstBytes::range(0x80, 0xbf), recognise: datagrams };
+pub(super) const DATAGRAMS: OfDatagrams =
+    Recogniser { opens: FirstBytes::range(0x80, 0xbf), recognise: datagrams };
 
 fn datagrams(datagram: &Datagram<'_>) -> Verdict {
     if datagram.is_whole() && compound(datagram.bytes) == Some(true) {
@@ -32,14 +33,16 @@ fn first(datagram: &Datagram<'_>) -> Option<u64> {
     let mut cursor = Cursor::new(datagram.bytes);
     let (kind, words) = header(&mut cursor)?;
     let source = cursor.u32_be()?;
-    (matches!(kind, SENDER_REPORT | RECEIVER_REPORT | 205 | 206) && (words + 1) * 4 <= datagram.wire_length).then_some(u64::from(source))
+    (matches!(kind, SENDER_REPORT | RECEIVER_REPORT | 205 | 206) && (words + 1) * 4 <= datagram.wire_length)
+        .then_some(u64::from(source))
 }
 
 fn header(cursor: &mut Cursor<'_>) -> Option<(u8, usize)> {
     let flags = cursor.u8()?;
     let kind = cursor.u8()?;
     let words = usize::from(cursor.u16_be()?);
-    (flags >> 6 == 2 && (SENDER_REPORT..=EXTENDED_REPORT).contains(&kind) && words >= 1).then_some((kind, words))
+    (flags >> 6 == 2 && (SENDER_REPORT..=EXTENDED_REPORT).contains(&kind) && words >= 1)
+        .then_some((kind, words))
 }
 
 const SENDER_REPORT: u8 = 200;
@@ -55,7 +58,10 @@ mod tests {
 
     #[test]
     fn reports_that_read_to_the_end_are_known() {
-        assert_eq!(datagram(&hex("80 c9 0001 11223344 81 ca 0002 11223344 01 01 61 00")), Some(Protocol::Rtcp));
+        assert_eq!(
+            datagram(&hex("80 c9 0001 11223344 81 ca 0002 11223344 01 01 61 00")),
+            Some(Protocol::Rtcp)
+        );
         assert_eq!(datagram(&hex("80 c9 0001 11223344 81 ca 0003 11223344 01 01 61 00")), None);
     }
 }

@@ -5,7 +5,8 @@ use super::{Datagram, FirstBytes, OfDatagrams, Recogniser, Verdict};
 use crate::cursor::Cursor;
 use crate::network::protocol::Protocol;
 
-pub(super) const DATAGRAMS: OfDatagrams = Recogniser { opens: FirstBytes::range(0x80, 0xbf), recognise: datagrams };
+pub(super) const DATAGRAMS: OfDatagrams =
+    Recogniser { opens: FirstBytes::range(0x80, 0xbf), recognise: datagrams };
 
 fn datagrams(datagram: &Datagram<'_>) -> Verdict {
     let Some((source, kind, sequence)) = header(datagram) else { return Verdict::No };

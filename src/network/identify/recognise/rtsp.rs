@@ -17,8 +17,18 @@ fn streams(stream: &Stream<'_>) -> Verdict {
 
 /// RFC 7826, section 13, and the two of RFC 2326 that it dropped.
 const METHODS: &[&[u8]] = &[
-    b"OPTIONS", b"DESCRIBE", b"SETUP", b"PLAY", b"PAUSE", b"TEARDOWN", b"GET_PARAMETER", b"SET_PARAMETER", b"REDIRECT",
-    b"PLAY_NOTIFY", b"ANNOUNCE", b"RECORD",
+    b"OPTIONS",
+    b"DESCRIBE",
+    b"SETUP",
+    b"PLAY",
+    b"PAUSE",
+    b"TEARDOWN",
+    b"GET_PARAMETER",
+    b"SET_PARAMETER",
+    b"REDIRECT",
+    b"PLAY_NOTIFY",
+    b"ANNOUNCE",
+    b"RECORD",
 ];
 
 #[cfg(test)]

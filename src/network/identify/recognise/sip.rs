@@ -26,8 +26,20 @@ fn is_message(bytes: &[u8]) -> bool {
 
 /// RFC 3261, section 7.1 and the extensions of the IANA registry.
 const METHODS: &[&[u8]] = &[
-    b"INVITE", b"ACK", b"OPTIONS", b"BYE", b"CANCEL", b"REGISTER", b"PRACK", b"SUBSCRIBE", b"NOTIFY", b"PUBLISH", b"INFO", b"REFER",
-    b"MESSAGE", b"UPDATE",
+    b"INVITE",
+    b"ACK",
+    b"OPTIONS",
+    b"BYE",
+    b"CANCEL",
+    b"REGISTER",
+    b"PRACK",
+    b"SUBSCRIBE",
+    b"NOTIFY",
+    b"PUBLISH",
+    b"INFO",
+    b"REFER",
+    b"MESSAGE",
+    b"UPDATE",
 ];
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 use super::{FirstBytes, OfStreams, Recogniser, Stream, Verdict, text};
 use crate::network::protocol::Protocol;
 
-pub(super) const STREAMS: OfStreams = Recogniser { opens: FirstBytes::LETTERS.or(FirstBytes::DIGITS), recognise: streams };
+pub(super) const STREAMS: OfStreams =
+    Recogniser { opens: FirstBytes::LETTERS.or(FirstBytes::DIGITS), recognise: streams };
 
 fn streams(stream: &Stream<'_>) -> Verdict {
     let proof = is_hello(stream.bytes) || is_envelope(stream.bytes) || is_greeting(stream);
@@ -15,7 +16,9 @@ fn streams(stream: &Stream<'_>) -> Verdict {
 
 fn is_hello(bytes: &[u8]) -> bool {
     text::line(bytes).is_some_and(|line| {
-        text::word(line).is_some_and(|(command, host)| text::is_one_of(command, &[b"EHLO", b"HELO", b"LHLO"]) && !host.is_empty())
+        text::word(line).is_some_and(|(command, host)| {
+            text::is_one_of(command, &[b"EHLO", b"HELO", b"LHLO"]) && !host.is_empty()
+        })
     })
 }
 

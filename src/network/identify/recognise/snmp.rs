@@ -43,7 +43,10 @@ mod tests {
     #[test]
     fn versions_with_and_without_a_community_are_known() {
         assert_eq!(datagram(&hex("3026 020101 0406 7075626c6963 a019")), Some(Protocol::Snmp));
-        assert_eq!(datagram(&hex("303e 020103 3011 02046b8b4567 020300ffe3 040104 020103")), Some(Protocol::Snmp));
+        assert_eq!(
+            datagram(&hex("303e 020103 3011 02046b8b4567 020300ffe3 040104 020103")),
+            Some(Protocol::Snmp)
+        );
         assert_eq!(datagram(&hex("3026 020101 0406 7075626c6963 3019")), None);
     }
 }

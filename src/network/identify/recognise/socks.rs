@@ -11,7 +11,9 @@ pub(super) const STREAMS: OfStreams = Recogniser { opens: FirstBytes::of(&[4, 5]
 fn streams(stream: &Stream<'_>) -> Verdict {
     let (asked, answered) = match stream.bytes {
         [5, count, methods @ ..] => (is_offer(*count, methods), is_choice(*count, methods, stream.reply)),
-        [4, 1 | 2, rest @ ..] => (is_version_4_request(rest), matches!(stream.reply, [0, 90..=93, _, _, _, _, _, _, ..])),
+        [4, 1 | 2, rest @ ..] => {
+            (is_version_4_request(rest), matches!(stream.reply, [0, 90..=93, _, _, _, _, _, _, ..]))
+        }
         _ => (false, false),
     };
     match (asked, answered) {

@@ -7,7 +7,8 @@ pub(super) const DATAGRAMS: OfDatagrams = Recogniser { opens: FirstBytes::of(b"M
 
 fn datagrams(datagram: &Datagram<'_>) -> Verdict {
     let bytes = datagram.bytes;
-    let request = [&b"M-SEARCH * HTTP/1."[..], b"NOTIFY * HTTP/1."].iter().any(|line| bytes.starts_with(line));
+    let request =
+        [&b"M-SEARCH * HTTP/1."[..], b"NOTIFY * HTTP/1."].iter().any(|line| bytes.starts_with(line));
     let answer = bytes.starts_with(b"HTTP/1.")
         && [&b"\nST:"[..], b"\nUSN:", b"\nNT:"].iter().any(|header| text::contains(bytes, header));
     Verdict::when(request || answer, Protocol::Ssdp)

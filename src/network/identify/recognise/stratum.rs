@@ -26,7 +26,10 @@ mod tests {
 
     #[test]
     fn subscriptions_and_logins_are_known() {
-        assert_eq!(opening(b"{\"id\": 1, \"method\": \"mining.subscribe\", \"params\": []}\n"), Some(Protocol::Stratum));
+        assert_eq!(
+            opening(b"{\"id\": 1, \"method\": \"mining.subscribe\", \"params\": []}\n"),
+            Some(Protocol::Stratum)
+        );
         assert_eq!(
             opening(b"{\"method\":\"login\",\"params\":{\"login\":\"4\",\"pass\":\"x\",\"agent\":\"XMRig\"},\"id\":1}\n"),
             Some(Protocol::Stratum)

@@ -8,7 +8,8 @@ use crate::cursor::Cursor;
 use crate::network::protocol::Protocol;
 
 pub(super) const STREAMS: OfStreams = Recogniser { opens: FirstBytes::range(0, 0x3f), recognise: streams };
-pub(super) const DATAGRAMS: OfDatagrams = Recogniser { opens: FirstBytes::range(0, 0x3f), recognise: datagrams };
+pub(super) const DATAGRAMS: OfDatagrams =
+    Recogniser { opens: FirstBytes::range(0, 0x3f), recognise: datagrams };
 
 fn streams(stream: &Stream<'_>) -> Verdict {
     let framed = stream.bytes.get(2..).unwrap_or_default();
@@ -35,7 +36,8 @@ fn is_classic(datagram: &Datagram<'_>) -> Option<bool> {
     cursor.skip(16)?;
     // Binding and Shared Secret requests, responses and errors; the methods of early TURN.
     let method = kind & 0x000f;
-    if kind & !0x011f != 0 || !(1..=9).contains(&method) || length == 0 || length + 20 != datagram.wire_length {
+    if kind & !0x011f != 0 || !(1..=9).contains(&method) || length == 0 || length + 20 != datagram.wire_length
+    {
         return Some(false);
     }
     let mut attributes = cursor;
@@ -46,7 +48,8 @@ fn is_classic(datagram: &Datagram<'_>) -> Option<bool> {
         if !known {
             return Some(false);
         }
-        attributes.skip(length.next_multiple_of(4)).or_else(|| (length == attributes.remaining()).then(|| drop(attributes.take_rest())))?;
+        // The last one may lack its padding.
+        attributes.skip(length.next_multiple_of(4).min(length.max(attributes.remaining())))?;
     }
     Some(true)
 }

@@ -7,7 +7,8 @@ pub(super) const STREAMS: OfStreams = Recogniser { opens: FirstBytes::of(&[IAC])
 
 fn streams(stream: &Stream<'_>) -> Verdict {
     let commands = negotiations(stream.bytes);
-    let proven = commands >= 2 || (commands == 1 && (stream.bytes.len() == 3 || negotiations(stream.reply) >= 1));
+    let proven =
+        commands >= 2 || (commands == 1 && (stream.bytes.len() == 3 || negotiations(stream.reply) >= 1));
     Verdict::when(proven, Protocol::Telnet)
 }
 

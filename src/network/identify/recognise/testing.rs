@@ -39,14 +39,7 @@ pub(super) fn answering_datagram(first: &[u8], second: &[u8]) -> Option<Protocol
 }
 
 fn verdict(bytes: &[u8], before: Option<(Protocol, u64)>, reply: Option<(Protocol, u64)>) -> Verdict {
-    super::datagram(&Datagram {
-        bytes,
-        wire_length: bytes.len(),
-        ports: NO_HINT,
-        group: None,
-        before,
-        reply,
-    })
+    super::datagram(&Datagram { bytes, wire_length: bytes.len(), ports: NO_HINT, group: None, before, reply })
 }
 
 fn proof(verdict: Verdict) -> Option<Protocol> {

@@ -18,11 +18,16 @@ fn packet(datagram: &Datagram<'_>) -> Option<Verdict> {
         operation @ (DATA | ACKNOWLEDGEMENT) => {
             let block = cursor.u16_be()?;
             let length = datagram.wire_length;
-            let possible = if operation == DATA { (4..=LONGEST_DATA).contains(&length) && block > 0 } else { length == 4 };
+            let possible = if operation == DATA {
+                (4..=LONGEST_DATA).contains(&length) && block > 0
+            } else {
+                length == 4
+            };
             // An acknowledgement names the block before the next data packet, or the data packet itself.
             let agrees = |token: u64| {
                 let (other, before) = (token >> 16, token & 0xffff);
-                other != u64::from(operation) && (u64::from(block) == before || u64::from(block) == before + 1)
+                other != u64::from(operation)
+                    && (u64::from(block) == before || u64::from(block) == before + 1)
             };
             match datagram.reply_token(Protocol::Tftp) {
                 _ if !possible => Verdict::No,
@@ -33,8 +38,13 @@ fn packet(datagram: &Datagram<'_>) -> Option<Verdict> {
         ERROR => {
             let code = cursor.u16_be()?;
             let text = cursor.rest();
-            let is_text = matches!(text, [message @ .., 0] if message.iter().all(|byte| matches!(byte, b' '..=b'~')));
-            if code <= LAST_ERROR && is_text { Verdict::Weak(Protocol::Tftp, u64::from(ERROR) << 16) } else { Verdict::No }
+            let is_text =
+                matches!(text, [message @ .., 0] if message.iter().all(|byte| matches!(byte, b' '..=b'~')));
+            if code <= LAST_ERROR && is_text {
+                Verdict::Weak(Protocol::Tftp, u64::from(ERROR) << 16)
+            } else {
+                Verdict::No
+            }
         }
         OPTIONS => Verdict::when(is_option(cursor.rest()), Protocol::Tftp),
         _ => Verdict::No,
@@ -50,7 +60,10 @@ fn is_request(bytes: &[u8]) -> bool {
 }
 
 fn is_option(bytes: &[u8]) -> bool {
-    bytes.split(|byte| *byte == 0).next().is_some_and(|name| OPTION_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)))
+    bytes
+        .split(|byte| *byte == 0)
+        .next()
+        .is_some_and(|name| OPTION_NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)))
 }
 
 const READ: u16 = 1;

@@ -26,7 +26,8 @@ fn message(datagram: &Datagram<'_>) -> Option<Verdict> {
             let counter = cursor.u64_le()?;
             let token = u64::from(index) << 32 | (counter & 0xffff_ffff);
             let follows = |before: u64| {
-                before >> 32 == u64::from(index) && (1..=LARGEST_STEP).contains(&(token.wrapping_sub(before) & 0xffff_ffff))
+                before >> 32 == u64::from(index)
+                    && (1..=LARGEST_STEP).contains(&(token.wrapping_sub(before) & 0xffff_ffff))
             };
             if counter > MOST_PACKETS || !reserved {
                 Verdict::No
@@ -67,7 +68,10 @@ mod tests {
             message
         };
         assert_eq!(datagram(&data("0500000000000000")), None);
-        assert_eq!(second_datagram(&data("0500000000000000"), &data("0600000000000000")), Some(Protocol::Wireguard));
+        assert_eq!(
+            second_datagram(&data("0500000000000000"), &data("0600000000000000")),
+            Some(Protocol::Wireguard)
+        );
         assert_eq!(second_datagram(&data("0500000000000000"), &data("0500000000000000")), None);
     }
 }

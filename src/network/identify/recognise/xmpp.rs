@@ -9,7 +9,8 @@ fn streams(stream: &Stream<'_>) -> Verdict {
     let head = stream.bytes.get(..stream.bytes.len().min(LOOKED_AT)).unwrap_or_default();
     let proof = text::begins(head, b"<stream:stream")
         || (text::begins(head, b"<?xml") && text::contains(head, b"<stream:stream"))
-        || ([&b"<presence"[..], b"<message", b"<iq"].iter().any(|tag| text::begins(head, tag)) && text::contains(head, b"jabber:"));
+        || ([&b"<presence"[..], b"<message", b"<iq"].iter().any(|tag| text::begins(head, tag))
+            && text::contains(head, b"jabber:"));
     Verdict::when(proof, Protocol::Xmpp)
 }
 
