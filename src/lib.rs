@@ -17,8 +17,30 @@
 //! The engine does no I/O and knows no wall clock: time comes with the observations, so the same recording gives the same alerts to
 //! the byte, on any machine.
 
-pub mod detect;
-pub mod network;
+mod cursor;
+
 pub mod observation;
-pub mod process;
+
+pub mod config;
+
 pub mod source;
+
+pub mod process;
+
+pub mod network;
+
+pub mod baseline;
+
+pub mod detect;
+
+pub mod engine;
+
+pub mod exceptions;
+
+pub mod alert;
+
+pub mod sink;
+
+pub mod daemon;
+
+pub mod cli;

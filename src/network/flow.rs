@@ -1,6 +1,8 @@
 //! A flow, and what the table tells about it.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,52 @@ pub struct Counters {
     pub wire_bytes_in: u64,
 }
 
+impl Counters {
+    /// What passed one way.
+    pub(super) fn one_way(outward: bool, packets: u64, payload: u64, wire: u64) -> Self {
+        if outward {
+            Self { bytes_out: payload, packets_out: packets, wire_bytes_out: wire, ..Self::default() }
+        } else {
+            Self { bytes_in: payload, packets_in: packets, wire_bytes_in: wire, ..Self::default() }
+        }
+    }
+
+    /// Each counter of both, by itself.
+    fn each(self, other: Self, combine: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            bytes_out: combine(self.bytes_out, other.bytes_out),
+            bytes_in: combine(self.bytes_in, other.bytes_in),
+            packets_out: combine(self.packets_out, other.packets_out),
+            packets_in: combine(self.packets_in, other.packets_in),
+            wire_bytes_out: combine(self.wire_bytes_out, other.wire_bytes_out),
+            wire_bytes_in: combine(self.wire_bytes_in, other.wire_bytes_in),
+        }
+    }
+
+    /// What each counter has above the other's; zero where it has less.
+    #[must_use]
+    pub fn beyond(self, other: Self) -> Self {
+        self.each(other, u64::saturating_sub)
+    }
+
+    /// The greater of each.
+    #[must_use]
+    pub fn most(self, other: Self) -> Self {
+        self.each(other, u64::max)
+    }
+
+    /// Whether nothing was counted.
+    pub fn is_zero(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl AddAssign for Counters {
+    fn add_assign(&mut self, other: Self) {
+        *self = self.each(other, u64::saturating_add);
+    }
+}
+
 /// The process that a source names for a flow.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FlowOwner {
@@ -36,11 +84,39 @@ pub struct FlowOwner {
     pub name: Option<Arc<str>>,
 }
 
+/// Names a flow.
+///
+/// Most flows of a capture are never printed, so a name is text only where a report brought it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum FlowId {
+    /// The `flow_id` of the reports, unique in their recording.
+    Reported(Arc<str>),
+    /// A flow of packets.
+    Numbered {
+        /// Its capture.
+        origin: Origin,
+        /// Its place among all flows that the table saw begin, from 1.
+        serial: u64,
+    },
+}
+
+impl fmt::Display for FlowId {
+    /// The reported name, else `capture-serial`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reported(id) => f.pad(id),
+            Self::Numbered { origin, serial } => write!(f, "{}-{serial}", origin.0),
+        }
+    }
+}
+
 /// One flow: a 5-tuple and its process, from first to last packet or report.
 #[derive(Debug, Clone)]
 pub struct Flow {
-    /// Names the flow, unique in the run: the report's `flow_id`, else made from the capture and a serial number.
-    pub id: Arc<str>,
+    /// Names the flow: unique in the run together with `origin`. A flow of packets that a report joins takes the report's name.
+    pub id: FlowId,
+    /// Its place among all flows that the table saw begin, from 1.
+    pub serial: u64,
     /// The capture that it belongs to.
     pub origin: Origin,
     /// Whose it is.
@@ -72,13 +148,17 @@ pub struct Flow {
 }
 
 /// What the table tells about one flow. `tag` is the caller's own word on the flow, kept with it.
+///
+/// Every byte is told in the growth of exactly one update, or stands in [`Flow::unwindowed`]: over a flow's life the two add up to
+/// [`Flow::counters`]. An owner may become known after the flow began; each update shows what is known by then.
 #[derive(Debug)]
 pub struct FlowUpdate<'a, T> {
     /// The flow as it stands.
     pub flow: &'a Flow,
     /// The caller's own.
     pub tag: &'a mut T,
-    /// The time of the update.
+    /// When it grew last, or for [`Phase::Ended`] when it ended. All growth of an update lies in one [`SPAN`](super::SPAN), together with
+    /// this time, and spans are told in their order: whoever keeps windows of calendar hours may close one when an update lies after it.
     pub time: Timestamp,
     /// How much it grew since the last update; what is `unwindowed` never appears here.
     pub growth: Counters,
@@ -89,11 +169,11 @@ pub struct FlowUpdate<'a, T> {
 /// Why an update is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// First seen.
+    /// First seen. What its first packet gave away stands in [`Flow::identified`] already; it is told as identified all the same.
     Began,
-    /// Its protocol was found, or changed (an upgrade).
+    /// Its protocol or details of it were found, or changed (an upgrade).
     Identified,
-    /// It grew.
+    /// It grew. Told at most once in a [`SPAN`](super::SPAN).
     Grew,
     /// It ended, was idle for too long, or had to make room; nothing more will be told.
     Ended,

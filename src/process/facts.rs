@@ -54,10 +54,8 @@ impl fmt::Display for Subject {
 /// What kinds of program the two halves of a subject are, as far as scoring cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Role {
-    /// The image is a network tool or an interpreter that others run: curl, python, node, ssh, nc, git's helpers, ...
+    /// The image is a network tool, an interpreter or a shell that others run: curl, python, node, ssh, nc, git's helpers, ...
     pub tool: bool,
-    /// The image is an interpreter.
-    pub interpreter: bool,
     /// The image itself is a scripting host: osascript, Automator, Script Editor, Shortcuts, an Office app, ...
     pub scripting_host: bool,
     /// The initiator is a scripting host.
@@ -117,8 +115,8 @@ pub enum ScriptSource {
     Stdin,
 }
 
-/// How a flow's process was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+/// How a flow's process was found, surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// By process number and generation.
@@ -134,6 +132,19 @@ pub enum Method {
     None,
 }
 
+impl Method {
+    /// Its name in records and alerts.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Effective => "effective",
+            Self::Pid => "pid",
+            Self::Snapshot => "snapshot",
+            Self::None => "none",
+        }
+    }
+}
+
 /// Whose a flow is.
 #[derive(Debug, Clone, Default)]
 pub struct Attribution {
@@ -141,6 +152,8 @@ pub struct Attribution {
     pub method: Method,
     /// Who it is.
     pub who: Option<Arc<Who>>,
+    /// The broker that owns the socket, where the flow counts for the app that it serves ([`Method::Effective`]).
+    pub via: Option<Arc<ProcessFacts>>,
 }
 
 /// A process with what made it run: the answer of this room.
@@ -151,13 +164,16 @@ pub struct Who {
     /// What kinds of program these are.
     pub role: Role,
     /// The process.
-    pub process: ProcessFacts,
-    /// What made it run, where that process was seen.
-    pub initiator: Option<ProcessFacts>,
+    pub process: Arc<ProcessFacts>,
+    /// Whether the chain up to the initiator, or up to launchd, was seen without a hole. Where it was not, an absent initiator means
+    /// "not known" and not "launchd started it".
+    pub initiator_known: bool,
+    /// What made it run, where that is a process that was seen; `None` for a job of launchd.
+    pub initiator: Option<Arc<ProcessFacts>>,
     /// The app that macOS holds responsible, or else the nearest app among the ancestors. A hint, not proof.
-    pub application: Option<ProcessFacts>,
+    pub application: Option<Arc<ProcessFacts>>,
     /// Earlier images of the same process, latest first, then its ancestors, nearest first; bounded.
-    pub ancestors: Vec<ProcessFacts>,
+    pub ancestors: Vec<Arc<ProcessFacts>>,
     /// Whether the image is unsigned or ad-hoc signed and lies where a user can write: its cdhash is part of its history.
     pub volatile: bool,
 }

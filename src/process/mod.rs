@@ -1,8 +1,15 @@
 //! Who: the process tree, image identity, interpreter and script, initiator and responsible app.
 //!
-//! Process events build a tree; a flow's owner is looked up in it and comes back as an [`Attribution`]: how the process was found, and
-//! [`Who`] it is, an immutable description that flows, findings and alerts share.
+//! Process events build a tree ([`Processes`]); a flow's owner is looked up in it and comes back as an [`Attribution`]: how the process
+//! was found, and [`Who`] it is, an immutable description that flows, findings and alerts share.
 
 mod facts;
+mod identity;
+mod interpreter;
+mod path;
+mod role;
+mod token;
+mod tree;
 
 pub use facts::{Attribution, Identity, Method, ProcessFacts, Role, Script, ScriptSource, Subject, Who};
+pub use tree::{Counts, Processes, Settings};

@@ -1,0 +1,238 @@
+//! From a detection to the document.
+
+use std::sync::Arc;
+
+use super::attack::Attack;
+use super::document::{
+    Alert, BaselineSection, Context, Coverage, ExceptionSection, FlowSection, HostSection, ProcessSection,
+    ReturnPeriod, SCHEMA, Sensor, SigningSection, UserSection,
+};
+use super::id::{FindingKey, event_id};
+use super::risk::Risk;
+use super::words::{bytes_in_words, return_period_in_words};
+use crate::detect::{BaselineState, Channel, Finding};
+use crate::network::{Flow, Protocol};
+use crate::process::{Method, ProcessFacts, Who};
+
+/// A finding with everything around it at the moment it was made.
+#[derive(Debug, Clone)]
+pub struct Detection {
+    /// The finding.
+    pub finding: Finding,
+    /// Whose.
+    pub who: Arc<Who>,
+    /// How the process was found.
+    pub attribution: Method,
+    /// The flow whose update made it.
+    pub flow: Flow,
+    /// The destination as the baseline knows it.
+    pub destination: Option<Arc<str>>,
+    /// The Mac.
+    pub host: Host,
+    /// What was lost until then.
+    pub losses: Losses,
+}
+
+/// The Mac, as the observations name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Version of the system.
+    pub os_version: Option<Arc<str>>,
+}
+
+/// What could not be seen, as running totals.
+pub type Losses = Coverage;
+
+/// The exception that suppresses a finding.
+pub type SuppressedBy = ExceptionSection;
+
+/// Displayed scores end here (METHOD.md, section 2): beyond once in a million days a figure only pretends to be known.
+const MOST_SCORE: f64 = 6.0;
+
+impl Alert {
+    /// The document of a detection. `sequence` counts the alerts of the host.
+    pub fn new(detection: &Detection, sequence: u64, exception: Option<SuppressedBy>) -> Self {
+        let Detection { finding, who, flow, host, .. } = detection;
+        let protocol = flow.identified.protocol;
+        let keyed = if counts(finding, Channel::Protocol) || counts(finding, Channel::Initiator) {
+            protocol
+        } else {
+            None
+        };
+        let key = FindingKey::new(Some(&host.name), &finding.subject, keyed);
+        let score = finding.score.min(MOST_SCORE);
+        Self {
+            schema: SCHEMA,
+            id: event_id(&host.name, &key, finding.time, sequence),
+            time: finding.time,
+            severity: finding.severity,
+            score: rounded(score),
+            summary: summary(detection),
+            fleet_finding: FindingKey::new(None, &finding.subject, keyed),
+            finding: key,
+            subject: finding.subject.clone(),
+            channels: finding.channels.clone(),
+            return_period: ReturnPeriod {
+                days: rounded(10_f64.powf(score)),
+                words: return_period_in_words(10_f64.powf(score)),
+            },
+            baseline: BaselineSection {
+                state: finding.baseline.state,
+                age_days: rounded(finding.baseline.age_days),
+                active_hours: finding.baseline.active_hours,
+                active_days: finding.baseline.active_days,
+                destinations: finding.baseline.destinations,
+            },
+            process: process(&who.process),
+            initiator: who.initiator.as_deref().map(process),
+            application: who.application.as_deref().map(process),
+            ancestors: who.ancestors.iter().map(|ancestor| process(ancestor)).collect(),
+            user: user(&who.process),
+            flow: flow_section(flow, detection.destination.clone()),
+            attribution: detection.attribution,
+            occurrences: finding.occurrence.saturating_add(1),
+            first_seen: finding.baseline.first_seen,
+            risk: Risk::of(finding, who, flow),
+            context: Context {
+                mac_state: finding.mac_state,
+                threshold: rounded(finding.threshold),
+                trim: rounded(finding.trim),
+                active_subjects: finding.active_subjects,
+                imbalance: finding.imbalance.map(rounded),
+                held_back: finding.held_back,
+            },
+            coverage: detection.losses.clone(),
+            exception,
+            attack: Attack::of(protocol),
+            host: HostSection { name: host.name.clone(), os_version: host.os_version.clone(), sequence },
+            sensor: Sensor { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
+        }
+    }
+
+    /// The document as one line of JSON, without the line's end.
+    pub fn to_json(&self) -> String {
+        // Serialisation fails only for maps with keys that are no strings, and the document has none.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Six decimals: more than any reader needs, and the same on machines whose last bit of a logarithm differs.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+fn counts(finding: &Finding, channel: Channel) -> bool {
+    finding.channels.iter().any(|c| c.counted && c.name == channel)
+}
+
+/// One sentence: who, run by whom, did what to where, why that is unusual, and how rare.
+fn summary(detection: &Detection) -> String {
+    let Detection { finding, who, flow, .. } = detection;
+    let name = display_name(&who.process);
+    let script = who.process.script.as_ref().map(|script| format!(" ({})", script.name)).unwrap_or_default();
+    let run_by = match (&who.initiator, &finding.subject.initiator) {
+        (Some(initiator), _) => format!(", run by {},", display_name(initiator)),
+        (None, Some(identity)) => format!(", run by {identity},"),
+        (None, None) => String::new(),
+    };
+    let protocol = flow.identified.protocol.unwrap_or(Protocol::Unknown);
+    let server = flow
+        .identified
+        .metadata
+        .as_ref()
+        .and_then(|m| m.proxied_to.as_ref().or(m.server_name.as_ref()))
+        .or(detection.destination.as_ref());
+    let whereto = server.map_or_else(|| flow.remote.to_string(), |name| format!("{name} ({})", flow.remote));
+    let mut reasons = Vec::new();
+    for channel in finding.channels.iter().filter(|c| c.counted) {
+        reasons.push(match channel.name {
+            Channel::Volume => "it never sent this much in an hour or a day".to_owned(),
+            Channel::Destination => "so much never went to a destination that was new to it".to_owned(),
+            Channel::Protocol => format!("it never spoke {protocol} here before"),
+            Channel::Initiator => match &who.initiator {
+                Some(initiator) => format!("{} is not known to run {name}", display_name(initiator)),
+                None => format!("what ran it is not known to run {name}"),
+            },
+        });
+    }
+    let learning =
+        if finding.mac_state == BaselineState::Learning { ", while this Mac still learns" } else { "" };
+    format!(
+        "{name}{script}{run_by} sent {} and received {} over {protocol} to {whereto}: {}; {} on this Mac{learning}.",
+        bytes_in_words(flow.counters.bytes_out),
+        bytes_in_words(flow.counters.bytes_in),
+        joined(&reasons),
+        return_period_in_words(10_f64.powf(finding.score)),
+    )
+}
+
+fn joined(reasons: &[String]) -> String {
+    match reasons {
+        [] => "together this is unusual".to_owned(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+/// The app's name where the path lies in one, else the file's.
+fn display_name(process: &ProcessFacts) -> String {
+    let file = process.path.rsplit('/').next().unwrap_or_default();
+    let bundle = process.path.split('/').find_map(|part| part.strip_suffix(".app"));
+    bundle.filter(|_| !process.path.contains(".framework/")).unwrap_or(file).to_owned()
+}
+
+fn process(facts: &ProcessFacts) -> ProcessSection {
+    ProcessSection {
+        identity: facts.identity.clone(),
+        name: display_name(facts),
+        path: facts.path.clone(),
+        pid: facts.key.pid,
+        pidversion: facts.key.pidversion,
+        arguments: facts.arguments.clone(),
+        signing: SigningSection {
+            platform_binary: facts.signing.is_platform_binary,
+            signing_id: facts.signing.signing_id.clone(),
+            team_id: facts.signing.team_id.clone(),
+            cdhash: facts.signing.cdhash.map(hex::encode),
+            flags: facts.signing.flags,
+        },
+        script: facts.script.clone(),
+        cwd: facts.cwd.clone(),
+        start: facts.start,
+    }
+}
+
+fn user(facts: &ProcessFacts) -> UserSection {
+    UserSection {
+        uid: facts.credentials.euid,
+        auid: facts.credentials.auid,
+        audit_session: facts.credentials.asid,
+        session: facts.session_id,
+        tty: facts.tty.clone(),
+    }
+}
+
+fn flow_section(flow: &Flow, destination: Option<Arc<str>>) -> FlowSection {
+    let counters = flow.counters;
+    FlowSection {
+        id: flow.id.to_string().into(),
+        protocol: flow.identified.protocol,
+        protocol_evidence: flow.identified.evidence,
+        port_protocol: flow.identified.port_protocol,
+        upgraded: flow.identified.upgraded,
+        transport: flow.transport,
+        local: flow.local.to_string(),
+        remote: flow.remote.to_string(),
+        destination,
+        direction: flow.direction,
+        interface: flow.interface.clone(),
+        start: flow.start,
+        counters,
+        imbalance: (counters.bytes_in > 0)
+            .then(|| rounded(counters.bytes_out as f64 / counters.bytes_in as f64)),
+        midstream: flow.midstream,
+        metadata: flow.identified.metadata.as_deref().cloned().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,284 @@
+//! The native document, `tidemark.alert/1`.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::attack::Attack;
+use super::id::FindingKey;
+use super::risk::Risk;
+use crate::detect::{BaselineState, ChannelScore, Severity};
+use crate::network::Counters;
+use crate::network::identify::Metadata;
+use crate::network::{Evidence, Protocol};
+use crate::observation::{Direction, Timestamp, Transport};
+use crate::process::{Identity, Method, Script, Subject};
+
+/// The value of `schema`.
+pub const SCHEMA: &str = "tidemark.alert/1";
+
+/// An alert: a finding as a document. Members are in the order in which they are written.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Alert {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// Names this event.
+    pub id: String,
+    /// When the activity was seen.
+    pub time: Timestamp,
+    /// Rarity in words.
+    pub severity: Severity,
+    /// log10 of the return period in days, at most 6.
+    pub score: f64,
+    /// One sentence for a person.
+    pub summary: String,
+    /// Names the behaviour on this Mac.
+    pub finding: FindingKey,
+    /// Names the behaviour on any Mac.
+    pub fleet_finding: FindingKey,
+    /// What was scored.
+    pub subject: Subject,
+    /// Each channel with its score, what was seen and what is usual.
+    pub channels: Vec<ChannelScore>,
+    /// The score in words.
+    pub return_period: ReturnPeriod,
+    /// The baseline departed from.
+    pub baseline: BaselineSection,
+    /// The process.
+    pub process: ProcessSection,
+    /// What made it run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initiator: Option<ProcessSection>,
+    /// The app that macOS holds responsible: a hint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application: Option<ProcessSection>,
+    /// Earlier images of the process, latest first, then its ancestors, nearest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<ProcessSection>,
+    /// Who ran it.
+    pub user: UserSection,
+    /// The flow.
+    pub flow: FlowSection,
+    /// How the process was found.
+    pub attribution: Method,
+    /// Occurrences of this finding, this one included.
+    pub occurrences: u32,
+    /// When the subject was first seen.
+    pub first_seen: Timestamp,
+    /// Points beside rarity.
+    pub risk: Risk,
+    /// What else held at the time.
+    pub context: Context,
+    /// What could not be seen.
+    pub coverage: Coverage,
+    /// Set only where an exception suppressed the finding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exception: Option<ExceptionSection>,
+    /// ATT&CK.
+    pub attack: Attack,
+    /// The Mac.
+    pub host: HostSection,
+    /// tidemark.
+    pub sensor: Sensor,
+}
+
+/// The return period behind the score.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReturnPeriod {
+    /// In days.
+    pub days: f64,
+    /// For people.
+    pub words: String,
+}
+
+/// The baseline, and the bar that the score passed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BaselineSection {
+    /// The subject's state.
+    pub state: BaselineState,
+    /// In days of observed time.
+    pub age_days: f64,
+    /// Hours with traffic.
+    pub active_hours: u32,
+    /// Days with traffic.
+    pub active_days: u32,
+    /// Destinations known.
+    pub destinations: u32,
+}
+
+/// A process.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProcessSection {
+    /// Image identity.
+    pub identity: Identity,
+    /// For people: the app's or the file's name.
+    pub name: String,
+    /// Executable.
+    pub path: Arc<str>,
+    /// Process number.
+    pub pid: i32,
+    /// Its generation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pidversion: Option<i32>,
+    /// `argv`.
+    pub arguments: Vec<Arc<str>>,
+    /// Code signature.
+    pub signing: SigningSection,
+    /// What an interpreter runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script: Option<Script>,
+    /// Working directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<Arc<str>>,
+    /// When it was forked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+}
+
+/// A code signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SigningSection {
+    /// Part of macOS.
+    pub platform_binary: bool,
+    /// Signing identifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_id: Option<Arc<str>>,
+    /// Team.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team_id: Option<Arc<str>>,
+    /// Code directory hash, lower-case hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cdhash: Option<String>,
+    /// `CS_*` bits.
+    pub flags: u32,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UserSection {
+    /// Effective user id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Audit user id: who logged in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auid: Option<u32>,
+    /// Audit session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_session: Option<i32>,
+    /// POSIX session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<i32>,
+    /// Controlling terminal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tty: Option<Arc<str>>,
+}
+
+/// The flow whose update made the finding.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FlowSection {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Application protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    /// What the label rests on.
+    pub protocol_evidence: Evidence,
+    /// What the port would suggest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port_protocol: Option<Protocol>,
+    /// What it was upgraded to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upgraded: Option<Protocol>,
+    /// IP protocol.
+    pub transport: Transport,
+    /// The Mac's end.
+    pub local: String,
+    /// The other end.
+    pub remote: String,
+    /// The destination as the baseline knows it: registrable domain or network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Arc<str>>,
+    /// Who began it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// Interface.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interface: Option<Arc<str>>,
+    /// When it was first seen.
+    pub start: Timestamp,
+    /// Bytes and packets both ways so far.
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// Bytes out over bytes in of this flow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imbalance: Option<f64>,
+    /// It was joined in its middle.
+    pub midstream: bool,
+    /// What else the payload said.
+    #[serde(flatten)]
+    pub metadata: Metadata,
+}
+
+/// What else held at the time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Context {
+    /// The Mac's own state.
+    pub mac_state: BaselineState,
+    /// The least score that alerts.
+    pub threshold: f64,
+    /// The trim in force, in powers of ten.
+    pub trim: f64,
+    /// Subjects active in 24 hours.
+    pub active_subjects: u32,
+    /// Bytes out over bytes in of the subject's day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imbalance: Option<f64>,
+    /// Findings held back since the last alert of this subject.
+    pub held_back: u32,
+}
+
+/// What could not be seen since observation began.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Coverage {
+    /// Losses reported by sources.
+    pub gaps: u64,
+    /// Observations lost in them, as far as that is known.
+    pub lost: u64,
+    /// Bytes of flows without a process.
+    pub unattributed_bytes: u64,
+    /// Bytes of all flows.
+    pub bytes: u64,
+}
+
+/// The exception that suppressed a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExceptionSection {
+    /// Its id.
+    pub id: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Until when, as a date.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+}
+
+/// The Mac.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HostSection {
+    /// Its name; `unknown` where no source names it.
+    pub name: Arc<str>,
+    /// Version of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_version: Option<Arc<str>>,
+    /// Counts the alerts of this host.
+    pub sequence: u64,
+}
+
+/// The program that wrote the alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Sensor {
+    /// `tidemark`.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+}

@@ -1,0 +1,114 @@
+//! Settings: TOML into typed values, with every default in one place.
+//!
+//! `config/tidemark.toml` in the repository lists every key with its default. An unknown key is an error, so that a misspelt setting is
+//! never silently the default.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Exceptions.
+    pub exceptions: ExceptionsConfig,
+    /// Where alerts go.
+    pub output: OutputConfig,
+}
+
+/// `[exceptions]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExceptionsConfig {
+    /// A folder whose `*.toml` files hold exceptions; relative to the configuration's own folder. None by default.
+    pub directory: Option<PathBuf>,
+}
+
+/// `[output]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputConfig {
+    /// The file that `tidemark run` appends alerts to, one JSON document a line; standard output where none is named.
+    pub file: Option<PathBuf>,
+}
+
+/// The configuration cannot be used: a sentence with the file and, where there is one, the line and the key.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The text is not a configuration.
+    #[error("{path}: {source}")]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and key.
+        source: Box<toml::de::Error>,
+    },
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is wrong.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let mut config = Self::parse(&text)
+            .map_err(|source| ConfigError::Wrong { path: path.to_owned(), source: Box::new(source) })?;
+        // A path in the file means the same wherever the command is started.
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for named in [&mut config.exceptions.directory, &mut config.output.file].into_iter().flatten() {
+            *named = folder.join(&named);
+        }
+        Ok(config)
+    }
+
+    /// Reads text.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line.
+    pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_in_the_repository_states_the_defaults() {
+        let text = include_str!("../config/tidemark.toml");
+        assert_eq!(Config::parse(text).unwrap(), Config::default());
+        // Every key stands in it, as a comment where it has no default value.
+        let uncommented: String = text
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line))
+            .fold(String::new(), |mut all, line| {
+                all.push_str(line);
+                all.push('\n');
+                all
+            });
+        let all = Config::parse(&uncommented).unwrap();
+        assert!(all.exceptions.directory.is_some() && all.output.file.is_some());
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let error = Config::parse("[exceptions]\ndirectroy = \"x\"").unwrap_err().to_string();
+        assert!(
+            error.contains("line 2") && error.contains("directroy") && error.contains("directory"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! The last steps from a record to an observation, and the count of what did not get there.
+
+use std::sync::Arc;
+
+use bytes::Buf;
+
+use super::window::{Shortage, Window};
+use crate::observation::{Gap, LinkType, Observation, Origin, Packet, PacketOwner, Timestamp};
+use crate::source::packet_tap::{Header, Names, Next};
+use crate::source::{Position, SourceReport};
+
+/// What the readers of both formats share.
+pub(super) struct Account {
+    /// What was read, and what was not.
+    pub(super) report: SourceReport,
+    /// Which capture this is.
+    pub(super) origin: Origin,
+    names: Names,
+    latest: Option<Timestamp>,
+}
+
+/// Nothing more can be read; the report says why, unless it is the end of the input.
+#[derive(Debug)]
+pub(super) struct Stop;
+
+impl Account {
+    /// Of a capture that nothing was read of.
+    pub(super) fn new(name: Arc<str>, origin: Origin) -> Self {
+        Self { report: SourceReport::new(name), origin, names: Names::default(), latest: None }
+    }
+
+    /// The latest time that was yielded.
+    pub(super) fn latest(&self) -> Option<Timestamp> {
+        self.latest
+    }
+
+    /// Counts a record that is passed over.
+    pub(super) fn skip(&mut self, at: u64, what: impl Into<String>) {
+        self.report.skip(Position::Byte(at), what);
+    }
+
+    /// The input ends, or fails, where a record of `needed` bytes that begins at `at` was to be read from `window`.
+    pub(super) fn stop(&mut self, at: u64, window: &Window, needed: u64, shortage: Shortage) -> Stop {
+        match shortage {
+            Shortage::Failed(error) => self.refuse(at, format!("the input cannot be read: {error}")),
+            Shortage::End { left } => match window.position() - at + left as u64 {
+                0 => Stop,
+                had => {
+                    self.refuse(at, format!("the input ends {had} bytes into a record of {needed} or more"))
+                }
+            },
+        }
+    }
+
+    /// Nothing says where the next record begins.
+    pub(super) fn refuse(&mut self, at: u64, what: impl Into<String>) -> Stop {
+        self.report.end_early(Position::Byte(at), what);
+        Stop
+    }
+
+    /// The packet of the record at `at`, without its PKTAP header; `None` where it is none.
+    pub(super) fn packet(&mut self, at: u64, mut packet: Packet) -> Option<Observation> {
+        if matches!(packet.link_type, LinkType::PKTAP | LinkType::USER2) && !self.unwrap(at, &mut packet) {
+            return None;
+        }
+        self.count(packet.time);
+        Some(Observation::Packet(packet))
+    }
+
+    /// A loss of so many packets, which the capture itself tells of.
+    pub(super) fn gap(&mut self, time: Timestamp, lost: u64) -> Observation {
+        self.count(time);
+        Observation::Gap(Box::new(Gap { time, source: Arc::clone(&self.report.name), lost: Some(lost) }))
+    }
+
+    /// Takes the PKTAP header off; whether there is a packet behind it.
+    ///
+    /// A drop record is passed over without being counted: it tells of a packet that was never on its way. Link type 149 is anyone's,
+    /// so that what has no PKTAP header there stays as it is.
+    fn unwrap(&mut self, at: u64, packet: &mut Packet) -> bool {
+        let header = match Header::parse(&packet.data) {
+            Ok(header) => header,
+            Err(_) if packet.link_type == LinkType::USER2 => return true,
+            Err(error) => {
+                self.skip(at, error.to_string());
+                return false;
+            }
+        };
+        if header.next != Next::Packet {
+            return false;
+        }
+        packet.link_type = header.link_type;
+        packet.interface = self.names.intern(header.interface).or_else(|| packet.interface.take());
+        packet.direction = header.direction.or(packet.direction);
+        packet.flow_id = header.flow_id.or(packet.flow_id);
+        packet.owner = PacketOwner {
+            pid: header.pid,
+            name: self.names.intern(header.command),
+            effective_pid: header.effective_pid,
+            effective_name: self.names.intern(header.effective_command),
+        };
+        let length = header.length;
+        packet.wire_length = packet.wire_length.saturating_sub(u32::try_from(length).unwrap_or(u32::MAX));
+        packet.data.advance(length);
+        true
+    }
+
+    fn count(&mut self, time: Timestamp) {
+        self.report.observations += 1;
+        match self.latest {
+            Some(latest) if time < latest => self.report.out_of_order += 1,
+            _ => self.latest = Some(time),
+        }
+    }
+}
