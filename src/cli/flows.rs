@@ -53,7 +53,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         if let Some(name) = usize::try_from(flow.origin.0).ok().and_then(|place| names.get(place)) {
             record = record.in_capture(name.clone());
         }
-        let written = if args.json { write_json(&mut out, record) } else { write_text(&mut out, &record, tag) };
+        let written =
+            if args.json { write_json(&mut out, record) } else { write_text(&mut out, &record, tag) };
         failed = written.err();
     };
     for observation in &mut source {
@@ -64,7 +65,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             Observation::Running(running) => processes.running(running),
             Observation::Packet(packet) => table.packet(packet, &mut |update| print(&mut processes, update)),
             Observation::Flow(report) => table.report(report, &mut |update| print(&mut processes, update)),
-            Observation::Clock(clock) => table.advance(clock.time, &mut |update| print(&mut processes, update)),
+            Observation::Clock(clock) => {
+                table.advance(clock.time, &mut |update| print(&mut processes, update))
+            }
             Observation::Recording(_) | Observation::Gap(_) => {}
         }
     }

@@ -59,7 +59,10 @@ pub fn main() -> ExitCode {
                 let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
                 let mut stderr = anstream::stderr();
                 // A closed standard error leaves nobody to tell.
-                let _ = std::io::Write::write_fmt(&mut stderr, format_args!("{style}error{style:#}: {}\n", failure.message));
+                let _ = std::io::Write::write_fmt(
+                    &mut stderr,
+                    format_args!("{style}error{style:#}: {}\n", failure.message),
+                );
             }
             failure.code.into()
         }

@@ -1,7 +1,6 @@
 //! `tidemark replay`: recordings and captures in, alerts out.
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
 
 use super::inputs::{self, Inputs, Setup};
 use super::{Failure, summary};
@@ -59,10 +58,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     engine.finish(&mut verdicts);
     print(&mut verdicts)?;
     out.flush()?;
-    source.done();
+    let reports = source.reports();
     if !args.quiet {
         // A closed standard error leaves nobody to tell.
-        let _ = summary::write(&engine, digests, source.reports());
+        let _ = summary::write(&engine, digests, &reports, source.merged());
     }
-    source.verdict()
+    source.verdict(&reports)
 }

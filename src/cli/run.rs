@@ -45,8 +45,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.setup.config()?;
     let settings = args.setup.engine(&config)?;
     let (SourceName::Recording(path) | SourceName::Eslogger(path)) = &args.source;
-    let source = inputs::open(std::slice::from_ref(path), Origins::Joined)?;
-    let tally = daemon::run(Box::new(source), Engine::new(settings), config.output.file.as_deref())
+    let source = inputs::open_paths(std::slice::from_ref(path), Origins::Joined, false)?.into_merged();
+    let tally = daemon::run(source, Engine::new(settings), config.output.file.as_deref())
         .map_err(|error| Failure::new(Code::Io, error))?;
     tracing::info!(observations = tally.observations, "stopped");
     Ok(())

@@ -7,13 +7,18 @@ use anstyle::{AnsiColor, Style};
 use crate::alert::bytes_in_words;
 use crate::engine::Engine;
 use crate::process::Method;
-use crate::source::SourceReport;
+use crate::source::{Merged, SourceReport};
 
 const BOLD: Style = Style::new().bold();
 const WARN: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
 
 /// Writes the summary of a replay.
-pub(super) fn write(engine: &Engine, digests: u64, reports: &[SourceReport]) -> io::Result<()> {
+pub(super) fn write(
+    engine: &Engine,
+    digests: u64,
+    reports: &[SourceReport],
+    merged: &Merged,
+) -> io::Result<()> {
     let mut err = anstream::stderr().lock();
     let tally = engine.tally();
     let losses = engine.losses();
@@ -48,9 +53,12 @@ pub(super) fn write(engine: &Engine, digests: u64, reports: &[SourceReport]) -> 
     )?;
     if losses.gaps > 0 {
         let (gaps, lost) = (grouped(losses.gaps), grouped(losses.lost));
-        writeln!(err, "{WARN}{BOLD}lost{BOLD:#}{WARN}      {gaps} gaps, {lost} observations as far as is known{WARN:#}")?;
+        writeln!(
+            err,
+            "{WARN}{BOLD}lost{BOLD:#}{WARN}      {gaps} gaps, {lost} observations as far as is known{WARN:#}"
+        )?;
     }
-    write_faults(&mut err, reports)?;
+    write_unread(&mut err, reports, merged)?;
     let alerts: u64 = tally.subjects.values().map(|s| s.alerts).sum();
     let suppressed: u64 = tally.subjects.values().map(|s| s.suppressed).sum();
     write!(err, "{BOLD}alerts{BOLD:#}    {alerts}, suppressed by exceptions {suppressed}")?;
@@ -65,7 +73,17 @@ pub(super) fn write(engine: &Engine, digests: u64, reports: &[SourceReport]) -> 
 }
 
 /// What could not be read: one line an input that has something to say.
-pub(super) fn write_faults(err: &mut impl Write, reports: &[SourceReport]) -> io::Result<()> {
+pub(super) fn write_unread(
+    err: &mut impl Write,
+    reports: &[SourceReport],
+    merged: &Merged,
+) -> io::Result<()> {
+    for failure in merged.failures() {
+        writeln!(err, "{WARN}{BOLD}unread{BOLD:#}{WARN}    {failure}{WARN:#}")?;
+    }
+    for warning in merged.warnings() {
+        writeln!(err, "{WARN}{BOLD}note{BOLD:#}{WARN}      {warning}{WARN:#}")?;
+    }
     for report in reports {
         let mut parts = Vec::new();
         if report.malformed > 0 {
@@ -79,7 +97,12 @@ pub(super) fn write_faults(err: &mut impl Write, reports: &[SourceReport]) -> io
             parts.push(format!("ended early at {end}"));
         }
         if !parts.is_empty() {
-            writeln!(err, "{WARN}{BOLD}unread{BOLD:#}{WARN}    {}: {}{WARN:#}", report.name, parts.join("; "))?;
+            writeln!(
+                err,
+                "{WARN}{BOLD}unread{BOLD:#}{WARN}    {}: {}{WARN:#}",
+                report.name,
+                parts.join("; ")
+            )?;
         }
     }
     Ok(())

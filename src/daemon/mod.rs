@@ -20,7 +20,6 @@ use tokio::sync::mpsc;
 use crate::engine::{Engine, Tally, Verdict};
 use crate::observation::Observation;
 use crate::sink::{FileSink, SinkError};
-use crate::source::Source;
 
 /// Why the daemon ended otherwise than by a signal or the end of its source.
 #[derive(Debug, Error)]
@@ -61,7 +60,7 @@ const ALERTS_QUEUED: usize = 1_024;
 /// # Errors
 /// Where a part cannot start or fails.
 pub fn run(
-    source: Box<dyn Source + Send>,
+    source: impl Iterator<Item = Observation> + Send + 'static,
     engine: Engine,
     alerts: Option<&Path>,
 ) -> Result<Tally, DaemonError> {
@@ -70,12 +69,14 @@ pub fn run(
 }
 
 async fn supervise(
-    source: Box<dyn Source + Send>,
+    source: impl Iterator<Item = Observation> + Send + 'static,
     engine: Engine,
     file: Option<&Path>,
 ) -> Result<Tally, DaemonError> {
     let mut sink = match file {
-        Some(path) => FileSink::open(path).await.map_err(|error| DaemonError::Sink { error, unwritten: 0 })?,
+        Some(path) => {
+            FileSink::open(path).await.map_err(|error| DaemonError::Sink { error, unwritten: 0 })?
+        }
         None => FileSink::stdout(),
     };
     let (to_engine, observed) = sync_channel(OBSERVATIONS_QUEUED);
@@ -84,7 +85,8 @@ async fn supervise(
     stop_on_signals(stop)?;
     // The source thread is not waited for: it may stand in a read that never returns, and it owns nothing that must be saved.
     thread::Builder::new().name("source".to_owned()).spawn(move || feed(source, &to_engine))?;
-    let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || walk(engine, &observed, &to_sink))?;
+    let engine =
+        thread::Builder::new().name("engine".to_owned()).spawn(move || walk(engine, &observed, &to_sink))?;
     let mut failed: Option<SinkError> = None;
     let mut unwritten = 0;
     while let Some(line) = alerts.recv().await {
@@ -122,7 +124,7 @@ fn stop_on_signals(stop: SyncSender<Message>) -> Result<(), DaemonError> {
 }
 
 /// Reads the source to its end, then says stop.
-fn feed(source: Box<dyn Source + Send>, to_engine: &SyncSender<Message>) {
+fn feed(source: impl Iterator<Item = Observation>, to_engine: &SyncSender<Message>) {
     for observation in source {
         if to_engine.send(Message::Observed(Box::new(observation))).is_err() {
             return;

@@ -25,7 +25,7 @@ use crate::process::{self, Processes};
 use judge::{Judge, Tag};
 
 /// The settings of every room on the road.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The process tree.
     pub processes: process::Settings,
@@ -37,6 +37,18 @@ pub struct Settings {
     pub priors: Arc<Priors>,
     /// What the organisation has accepted.
     pub exceptions: Arc<Exceptions>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            processes: process::Settings::default(),
+            flows: Limits::default(),
+            detection: detect::Settings::default(),
+            priors: Arc::new(Priors::builtin()),
+            exceptions: Arc::default(),
+        }
+    }
 }
 
 /// What comes out.

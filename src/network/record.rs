@@ -147,9 +147,8 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_recording_format() {
-        let record = FlowRecord::new(&flow(), FlowState::Closed)
-            .in_capture("a.pcap".into())
-            .attributed("exact");
+        let record =
+            FlowRecord::new(&flow(), FlowState::Closed).in_capture("a.pcap".into()).attributed("exact");
         let expected = serde_json::json!({
             "time": "1970-01-01T00:00:01.000000000Z", "flow_id": "2-7", "pid": 42, "pidversion": 3,
             "process": "curl", "transport": "tcp", "local": "192.0.2.1:50000", "remote": "[2001:db8::1]:443",

@@ -64,18 +64,17 @@ impl Language {
         cwd: Option<&str>,
         shebang: Option<&str>,
     ) -> Option<Script> {
-        let code = match shebang {
-            Some(script) => Code::File(script.to_owned()),
-            None => {
-                let arguments: Vec<&str> = arguments.iter().skip(1).map(Borrow::borrow).collect();
-                match self {
-                    Self::Java => java(&arguments),
-                    Self::Deno => deno(&arguments),
-                    Self::Bun => bun(&arguments),
-                    Self::Swift => swift(&arguments),
-                    _ => self.syntax().read(&arguments),
-                }?
-            }
+        let code = if let Some(script) = shebang {
+            Code::File(script.to_owned())
+        } else {
+            let arguments: Vec<&str> = arguments.iter().skip(1).map(Borrow::borrow).collect();
+            match self {
+                Self::Java => java(&arguments),
+                Self::Deno => deno(&arguments),
+                Self::Bun => bun(&arguments),
+                Self::Swift => swift(&arguments),
+                _ => self.syntax().read(&arguments),
+            }?
         };
         Some(code.into_script(cwd))
     }
@@ -336,7 +335,7 @@ fn java(arguments: &[&str]) -> Option<Code> {
                 left.next();
             }
             option if option.starts_with(['-', '@']) => {}
-            source if source.ends_with(".java") => return Some(Code::file(source)),
+            source if has_extension(source, &["java"]) => return Some(Code::file(source)),
             class => return Some(Code::Module(class.to_owned())),
         }
     }
@@ -397,15 +396,18 @@ fn swift(arguments: &[&str]) -> Option<Code> {
         });
     }
     match operands(arguments) {
-        [file, ..] if file.ends_with(".swift") => Some(Code::file(file)),
+        [file, ..] if has_extension(file, &["swift"]) => Some(Code::file(file)),
         _ => None,
     }
 }
 
 /// Whether a word names a file or an address and not a command.
 fn is_source(word: &str) -> bool {
-    word.contains('/')
-        || [".js", ".mjs", ".cjs", ".ts", ".mts", ".tsx", ".jsx"].iter().any(|end| word.ends_with(end))
+    word.contains('/') || has_extension(word, &["js", "mjs", "cjs", "ts", "mts", "tsx", "jsx"])
+}
+
+fn has_extension(word: &str, extensions: &[&str]) -> bool {
+    word.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
 }
 
 /// Options of deno that take the next argument.

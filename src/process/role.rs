@@ -98,14 +98,14 @@ pub(super) fn role(image: Traits, initiator: Option<Traits>) -> Role {
     }
 }
 
-/// Whether `part` is a piece of the program `front`, which people run and which then starts its pieces: `git` and `git-remote-https`.
-/// The front end is not what made its own piece run.
+/// Whether `part` is a piece of the program `front`, which people run and which then starts its pieces, itself among them: `git`,
+/// `git remote-https` and `git-remote-https`. The front end is not what made its own piece run.
 pub(super) fn is_part_of(part: &str, front: &str) -> bool {
+    let belongs = |name: &str, program: &str| {
+        name.strip_prefix(program).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
     let (part, front) = (path::file_name(part), path::file_name(front));
-    MULTI_CALL.iter().any(|program| {
-        (front == *program || front.strip_prefix(program).is_some_and(|rest| rest.starts_with('-')))
-            && part.strip_prefix(program).is_some_and(|rest| rest.starts_with('-'))
-    })
+    MULTI_CALL.iter().any(|program| belongs(front, program) && belongs(part, program))
 }
 
 /// The label that launchd gave a job, without what differs from instance to instance; `None` where it names no job: `0` outside of
@@ -211,7 +211,7 @@ const BROKERS: [&str; 6] = [
     "com.apple.CFNetworkAgent",
 ];
 
-/// Programs that people and scripts run to reach the network: what macOS ships and attackers use (LOOBins; the commands of the Atomic Red Team
+/// Programs that people and scripts run to reach the network: what macOS ships and attackers use (the living-off-the-land list for macOS; the commands of the Atomic Red Team
 /// tests for macOS), and the usual ones of Homebrew.
 const NETWORK_TOOLS: [&str; 60] = [
     "aria2c",
@@ -400,7 +400,7 @@ mod tests {
         assert!(is_part_of("/x/git-core/git-remote-https", "/usr/bin/git"));
         assert!(is_part_of("/x/git-core/git-remote-https", "/x/git-core/git-remote"));
         assert!(!is_part_of("/usr/bin/ssh", "/usr/bin/git"));
-        assert!(!is_part_of("/usr/bin/git", "/usr/bin/git"));
+        assert!(is_part_of("/x/git-core/git", "/usr/bin/git"));
         assert!(!is_part_of("/usr/bin/gitk", "/usr/bin/git"));
     }
 

@@ -37,11 +37,6 @@ pub(super) fn fold_versions(name: &str) -> String {
     out
 }
 
-/// Whether the whole name is a version.
-pub(super) fn is_version(name: &str) -> bool {
-    version_length(name, 1) == Some(name.len())
-}
-
 /// Folds the UUIDs and the alphanumeric runs that nobody chose.
 fn fold_random(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
