@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes the demo recording: `make_demo.py [--ordinary-only] [FOLDER]`, FOLDER being tests/recordings where none is named.
 
-Writes fortnight.ndjson.gz (a Mac's ordinary life, the same bytes on every run), attack.ndjson (the process events of the attack
+Writes fortnight.ndjson.gz (a Mac's ordinary life, the same lines on every run), attack.ndjson (the process events of the attack
 on the day after) and attack.pcapng (its packets, captured anew from the real programs on every run). The attack needs root on
 Linux, `ip`, `unshare`, `openssl` and `curl`; `--ordinary-only` leaves it out. What is real and what is made: tests/recordings/README.md.
 """
@@ -55,7 +55,7 @@ def main():
     text = io.StringIO(header)
     text.seek(0, io.SEEK_END)
     mac.write(text)
-    # Neither a time nor a name in the archive: the same bytes on every run.
+    # Neither a time nor a name in the archive: the same lines on every run.
     archive = gzip.compress(text.getvalue().encode("ascii"), compresslevel=9, mtime=0)
     (arguments.folder / "fortnight.ndjson.gz").write_bytes(archive)
 
