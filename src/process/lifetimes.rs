@@ -111,6 +111,12 @@ impl Process {
         &self.images
     }
 
+    /// Puts better words in the place of all images.
+    pub(super) fn replace_images(&mut self, images: Vec<Image>) {
+        debug_assert_eq!(images.len(), self.images.len(), "the same images, told anew");
+        self.images = images;
+    }
+
     /// Adds an image in the order of generations. The first and the latest are always kept.
     pub(super) fn push(&mut self, image: Image) {
         let newer = |known: &Image| match (known.pidversion, image.pidversion) {
