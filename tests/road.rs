@@ -48,15 +48,21 @@ fn both_attacks_alert_and_say_who_what_where_and_how_much() {
     let alerts = documents(&replay(&demo()));
     let told: Vec<_> = alerts
         .iter()
-        .map(|alert| (alert["subject"]["image"].as_str().unwrap(), alert["subject"]["initiator"].as_str().unwrap()))
+        .map(|alert| {
+            (alert["subject"]["image"].as_str().unwrap(), alert["subject"]["initiator"].as_str().unwrap())
+        })
         .collect();
     assert_eq!(
         told,
-        [("apple:com.apple.curl", "apple:com.apple.Automator"), ("apple:com.apple.python3", "apple:com.apple.osascript")]
+        [
+            ("apple:com.apple.curl", "apple:com.apple.Automator"),
+            ("apple:com.apple.python3", "apple:com.apple.osascript")
+        ]
     );
-    for (alert, name, protocol, destination, least_bytes) in
-        [(&alerts[0], "curl", "tls", "example.net", 20_000_000), (&alerts[1], "Python", "unknown", "203.0.113.0/24", 1_000_000)]
-    {
+    for (alert, name, protocol, destination, least_bytes) in [
+        (&alerts[0], "curl", "tls", "example.net", 20_000_000),
+        (&alerts[1], "Python", "unknown", "203.0.113.0/24", 1_000_000),
+    ] {
         assert_eq!(alert["schema"], "tidemark.alert/1");
         assert_eq!(alert["process"]["name"], name);
         assert_eq!(alert["attribution"], "pid");
@@ -66,7 +72,10 @@ fn both_attacks_alert_and_say_who_what_where_and_how_much() {
         assert!(alert["initiator"]["path"].as_str().is_some());
         assert_eq!(alert["attack"]["analytic"], "AN1227");
         let summary = alert["summary"].as_str().unwrap();
-        assert!(summary.starts_with(name) && summary.contains("run by") && summary.ends_with('.'), "{summary}");
+        assert!(
+            summary.starts_with(name) && summary.contains("run by") && summary.ends_with('.'),
+            "{summary}"
+        );
         let score = alert["score"].as_f64().unwrap();
         assert!(score >= alert["context"]["threshold"].as_f64().unwrap());
     }

@@ -35,6 +35,8 @@ pub(super) struct Image {
     /// When it began.
     pub(super) since: Timestamp,
     pub(super) seen: Seen,
+    /// Whether it was seen how this image came to run.
+    certain: bool,
     /// The program. In a forked process that has not yet executed another image, the parent.
     pub(super) actor: Actor,
     /// What made it run.
@@ -149,6 +151,7 @@ impl Image {
             pidversion: actor.facts.key.pidversion,
             since: word.since,
             seen: word.seen,
+            certain: word.seen == Seen::Event,
             actor,
             cause,
             label: word.label,
@@ -182,6 +185,7 @@ impl Image {
             pidversion: key.pidversion,
             since,
             seen: Seen::Event,
+            certain: self.certain,
             actor: self.actor.clone(),
             cause: self.cause.clone(),
             label: self.label.clone(),
@@ -238,7 +242,7 @@ impl Image {
         Who {
             subject: Subject { image: process.identity.clone(), initiator },
             role: role::role(self.actor.traits, initiator_traits),
-            initiator_known: self.seen == Seen::Event && !matches!(self.cause, Cause::Unknown),
+            initiator_known: self.certain && !matches!(self.cause, Cause::Unknown),
             initiator: initiator_process,
             application,
             ancestors,

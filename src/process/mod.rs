@@ -9,12 +9,14 @@ mod identity;
 mod image;
 mod initiator;
 mod interpreter;
+mod job;
 mod lifetimes;
 mod listing;
 mod path;
 mod role;
 #[cfg(test)]
 mod simulation;
+mod tables;
 mod token;
 mod tree;
 

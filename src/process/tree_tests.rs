@@ -250,7 +250,9 @@ fn a_shortcuts_trace_of_a_source_that_tells_of_one_process_at_a_time() {
     assert_eq!(mac.subject(&task), "apple:com.apple.touch < apple:com.apple.WorkflowKit.MacHelper");
 
     // A fork whose parent was never seen says nothing about launchd.
-    let (mut fork, orphan) = mac.fork_event(&Task { info: ProcessInfo { key: ProcessKey { pid: 70_000, pidversion: None }, ..task.info } });
+    let (mut fork, orphan) = mac.fork_event(&Task {
+        info: ProcessInfo { key: ProcessKey { pid: 70_000, pidversion: None }, ..task.info },
+    });
     fork.parent = only_a_number(&fork.parent);
     fork.child = without_tokens(&fork.child);
     mac.tree.fork(&fork);
