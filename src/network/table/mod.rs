@@ -164,7 +164,7 @@ impl<T: Default> FlowTable<T> {
             hot.connection.observe(outward == hot.client_is_local, header);
         }
         let class = hot.class_now();
-        if let Some(key) = datagram.fragment {
+        if let Some(key) = datagram.fragments() {
             let of = Fragmented { origin: packet.origin, direction: packet.direction, key };
             self.first_fragment(of, slot, outward);
         }
