@@ -161,7 +161,7 @@ pub struct FlowUpdate<'a, T> {
     pub flow: &'a Flow,
     /// The caller's own.
     pub tag: &'a mut T,
-    /// When it grew last, or for [`Phase::Ended`] when it ended. All growth of an update lies in one [`SPAN`](super::SPAN), together with
+    /// When it grew last; for [`Phase::Ended`], and what is only identified then, when it ended. All growth of an update lies in one [`SPAN`](super::SPAN), together with
     /// this time, and spans are told in their order: whoever keeps windows of calendar hours may close one when an update lies after it.
     pub time: Timestamp,
     /// How much it grew since the last update; what is `unwindowed` never appears here.

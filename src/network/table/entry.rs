@@ -76,12 +76,12 @@ impl Hot {
 }
 
 impl<T> Cold<T> {
-    /// Tells the flow as it stands, with all growth that was not told yet. The time is that of its last activity, but for its end.
+    /// Tells the flow as it stands, with all growth that was not told yet.
     pub(super) fn tell(
         &mut self,
         hot: &mut Hot,
         phase: Phase,
-        now: Timestamp,
+        time: Timestamp,
         tell: &mut dyn FnMut(FlowUpdate<'_, T>),
     ) {
         let growth = std::mem::take(&mut hot.growth);
@@ -89,7 +89,6 @@ impl<T> Cold<T> {
         self.flow.last = hot.last;
         let Counters { bytes_out, bytes_in, .. } = self.flow.counters;
         self.flow.attempted = !self.flow.midstream && bytes_out == 0 && bytes_in == 0;
-        let time = if phase == Phase::Ended { now } else { hot.last };
         tell(FlowUpdate { flow: &self.flow, tag: &mut self.tag, time, growth, phase });
     }
 

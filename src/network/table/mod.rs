@@ -308,6 +308,7 @@ impl<T: Default> FlowTable<T> {
             server,
             midstream: flow.midstream,
         };
+        let inspection = self.identifier.begin(start, &mut flow.identified);
         let hot = Hot {
             key,
             growth: Counters::default(),
@@ -320,11 +321,10 @@ impl<T: Default> FlowTable<T> {
             local_is_low,
             client_is_local,
             awaits_telling: false,
-            is_inspected: true,
+            is_inspected: !inspection.is_done(),
             knows_effective: flow.owner.effective_pid.is_some(),
             counted_by: CountedBy::Packets,
         };
-        let inspection = self.identifier.begin(start, &mut flow.identified);
         let cold = Cold { flow, tag: T::default(), inspection, saw_payload: false, last_report: None };
         let slot = self.flows.insert(hot, cold)?;
         self.index.insert(&mut self.flows, slot);
@@ -390,11 +390,8 @@ impl<T: Default> FlowTable<T> {
         identified: bool,
         tell: &mut dyn FnMut(FlowUpdate<'_, T>),
     ) {
-        if began {
-            self.tell(slot, Phase::Began, tell);
-        }
-        if identified {
-            self.tell(slot, Phase::Identified, tell);
+        if began || identified {
+            self.tell_news(slot, began, tell);
         }
         let Some(hot) = self.flows.hot_mut(slot) else { return };
         let waits_anew = !hot.awaits_telling && !hot.growth.is_zero();
@@ -413,19 +410,24 @@ impl<T: Default> FlowTable<T> {
         usize::try_from(self.limits.flows).unwrap_or(usize::MAX).saturating_mul(2)
     }
 
-    fn tell(&mut self, slot: Slot, phase: Phase, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
-        if let Some((hot, cold)) = self.flows.both_mut(slot) {
-            cold.tell(hot, phase, self.clock.now(), tell);
+    /// Tells that a flow began, or that its protocol was found, or both: some protocols are known from the first packet on.
+    fn tell_news(&mut self, slot: Slot, began: bool, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
+        let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
+        let now = hot.last;
+        if began {
+            cold.tell(hot, Phase::Began, now, tell);
+        }
+        if !began || cold.flow.identified.protocol.is_some() {
+            cold.tell(hot, Phase::Identified, now, tell);
         }
     }
 
     fn tell_growth(&mut self, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
-        let now = self.clock.now();
         for slot in self.untold.drain(..) {
             let Some((hot, cold)) = self.flows.both_mut(slot) else { continue };
             hot.awaits_telling = false;
             if !hot.growth.is_zero() {
-                cold.tell(hot, Phase::Grew, now, tell);
+                cold.tell(hot, Phase::Grew, hot.last, tell);
             }
         }
     }
@@ -445,10 +447,11 @@ impl<T: Default> FlowTable<T> {
         self.index.remove_name(&self.flows, slot);
         self.aging.leave(&mut self.flows, slot);
         let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
+        let now = self.clock.now();
         if cold.finish_inspection(&mut self.identifier) {
-            cold.tell(hot, Phase::Identified, self.clock.now(), tell);
+            cold.tell(hot, Phase::Identified, now, tell);
         }
-        cold.tell(hot, Phase::Ended, self.clock.now(), tell);
+        cold.tell(hot, Phase::Ended, now, tell);
         self.flows.remove(slot);
     }
 }
