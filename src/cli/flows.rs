@@ -3,12 +3,14 @@
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::Failure;
 use super::inputs::{self, Inputs};
 use crate::alert::bytes_in_words;
 use crate::network::{FlowRecord, FlowTable, FlowUpdate, Limits, Phase};
 use crate::observation::{FlowState, Observation};
-use crate::process::{Attribution, Method, Processes};
+use crate::process::{Attribution, Method, Processes, Subject};
 use crate::source::Origins;
 
 /// Prints the flows in captures and recordings, one line each, in the order in which they end.
@@ -24,14 +26,23 @@ use crate::source::Origins;
 pub(super) struct Args {
     #[command(flatten)]
     inputs: Inputs,
-    /// Prints the `flow` record of the recording format as NDJSON, with `capture` and whatever else is known.
+    /// Prints the `flow` record of the recording format as NDJSON, with `capture`, `subject` and whatever else is known.
     #[arg(long)]
     json: bool,
 }
 
-#[derive(serde::Serialize)]
-struct Line {
-    flow: FlowRecord,
+#[derive(Serialize)]
+struct Line<'a> {
+    flow: Attributed<'a>,
+}
+
+/// The record, and whose it is where process events are among the inputs.
+#[derive(Serialize)]
+struct Attributed<'a> {
+    #[serde(flatten)]
+    record: &'a FlowRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a Subject>,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
@@ -54,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             record = record.in_capture(name.clone());
         }
         let written =
-            if args.json { write_json(&mut out, record) } else { write_text(&mut out, &record, tag) };
+            if args.json { write_json(&mut out, &record, tag) } else { write_text(&mut out, &record, tag) };
         failed = written.err();
     };
     for observation in &mut source {
@@ -79,8 +90,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     source.finish()
 }
 
-fn write_json(out: &mut impl Write, flow: FlowRecord) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, &Line { flow })?;
+fn write_json(out: &mut impl Write, record: &FlowRecord, attribution: &Attribution) -> io::Result<()> {
+    let subject = attribution.who.as_ref().map(|who| &who.subject);
+    serde_json::to_writer(&mut *out, &Line { flow: Attributed { record, subject } })?;
     out.write_all(b"\n")
 }
 

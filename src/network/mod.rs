@@ -6,6 +6,7 @@
 mod destination;
 mod flow;
 pub mod identify;
+mod names;
 pub mod packet;
 mod protocol;
 mod record;
@@ -14,6 +15,7 @@ mod table;
 
 pub use destination::{Destination, Destinations, Reach};
 pub use flow::{Counters, Flow, FlowId, FlowOwner, FlowUpdate, Phase};
+pub use names::Names;
 pub use packet::Undecoded;
 pub use protocol::{Evidence, Protocol, UnknownProtocol};
 pub use record::FlowRecord;

@@ -177,5 +177,5 @@ fn who_is_made_once_for_an_image() {
     let mut mac = Mac::with(Settings::default());
     let terminal = mac.open(TERMINAL);
     let (first, second) = (mac.who(&terminal), mac.who(&terminal));
-    assert!(std::sync::Arc::ptr_eq(&first, &second));
+    assert!(Arc::ptr_eq(&first, &second));
 }

@@ -208,6 +208,10 @@ impl Processes {
             self.lifetimes.touch(handle);
             return Some(handle);
         }
+        if info.executable.path.is_empty() {
+            // A source that tells of one process only: the other one is a number.
+            return None;
+        }
         if let Some(living) = self.lifetimes.living(key.pid) {
             let handle = living.handle();
             let same_life = match (living.start_time, info.start_time) {
@@ -344,7 +348,7 @@ impl Processes {
         };
         match found {
             Some(image) => Parent::Seen(image),
-            None if number <= LAUNCHD => Parent::Launchd,
+            None if number == LAUNCHD => Parent::Launchd,
             None => Parent::Unknown,
         }
     }

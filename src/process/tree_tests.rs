@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::super::simulation::*;
 use super::*;
+use crate::observation::{CodeSigning, Executable, ProcessKey};
 
 /// Everything that the tree says, for comparison.
 fn told(mac: &mut Mac) -> String {
@@ -203,21 +204,57 @@ fn a_source_without_generations_works_by_number() {
     assert_eq!(mac.tree.rows().iter().filter(|row| row.end.is_some()).count(), 1);
 }
 
+/// What a source says of the process that an event of ProcessMonitor does not describe: its number.
+fn only_a_number(info: &ProcessInfo) -> ProcessInfo {
+    ProcessInfo {
+        parent: None,
+        responsible: None,
+        ppid: 0,
+        original_ppid: None,
+        executable: Executable::default(),
+        signing: CodeSigning::default(),
+        start_time: None,
+        ..info.clone()
+    }
+}
+
+/// What a source says of the process that it does describe.
+fn without_tokens(info: &ProcessInfo) -> ProcessInfo {
+    ProcessInfo { parent: None, responsible: None, original_ppid: None, start_time: None, ..info.clone() }
+}
+
 #[test]
-fn a_shortcuts_trace_of_process_monitor_without_parents_tokens() {
-    // launchd (unseen) -> MacHelper -> fork -> zsh -> touch in the same process.
+fn a_shortcuts_trace_of_a_source_that_tells_of_one_process_at_a_time() {
+    // As in the trace of macOS 12: launchd starts MacHelper, which forks; zsh and touch follow in the forked process.
     let mut mac = Mac::new();
     mac.versions = false;
-    let mut helper =
-        mac.open(apple("/x/MacHelper.xpc/Contents/MacOS/MacHelper", "com.apple.WorkflowKit.MacHelper"));
-    helper.info.parent = None;
-    helper.info.original_ppid = None;
-    let mut zsh = mac.fork(&helper);
-    zsh.info.parent = None;
-    zsh.info.original_ppid = None;
-    let zsh = mac.exec(&zsh, ZSH, &["/bin/zsh", "-c", "touch x", "-"]);
-    let touch = mac.exec(&zsh, apple("/usr/bin/touch", "com.apple.touch"), &["touch", "x"]);
-    assert_eq!(mac.subject(&touch), "apple:com.apple.touch < apple:com.apple.WorkflowKit.MacHelper");
+    let helper = apple("/x/MacHelper.xpc/Contents/MacOS/MacHelper", "com.apple.WorkflowKit.MacHelper");
+    let (_, child) = mac.fork_event(&mac.launchd.clone());
+    let (mut exec, helper) = mac.exec_event(&child, helper, With::default());
+    exec.actor = only_a_number(&exec.actor);
+    exec.target = without_tokens(&exec.target);
+    mac.tree.exec(&exec);
+    assert!(mac.who(&helper).initiator_known);
+    let (mut fork, child) = mac.fork_event(&helper);
+    fork.parent = only_a_number(&fork.parent);
+    fork.child = without_tokens(&fork.child);
+    mac.tree.fork(&fork);
+    let mut task = child;
+    for program in [ZSH, apple("/usr/bin/touch", "com.apple.touch")] {
+        let (mut exec, next) = mac.exec_event(&task, program, With::default());
+        exec.actor = only_a_number(&exec.actor);
+        exec.target = without_tokens(&exec.target);
+        mac.tree.exec(&exec);
+        task = next;
+    }
+    assert_eq!(mac.subject(&task), "apple:com.apple.touch < apple:com.apple.WorkflowKit.MacHelper");
+
+    // A fork whose parent was never seen says nothing about launchd.
+    let (mut fork, orphan) = mac.fork_event(&Task { info: ProcessInfo { key: ProcessKey { pid: 70_000, pidversion: None }, ..task.info } });
+    fork.parent = only_a_number(&fork.parent);
+    fork.child = without_tokens(&fork.child);
+    mac.tree.fork(&fork);
+    assert!(!mac.who(&orphan).initiator_known);
 }
 
 #[test]
@@ -378,7 +415,7 @@ fn live(steps: &[(u8, u8, u8)], told_twice: bool, settings: Settings) -> Mac {
         match action % 8 {
             0..=2 => {
                 let (fork, child) = mac.fork_event(&task);
-                for _ in 0..1 + usize::from(told_twice) {
+                for _ in 0..=usize::from(told_twice) {
                     mac.tree.fork(&fork);
                 }
                 tasks.push(child);
@@ -390,7 +427,7 @@ fn live(steps: &[(u8, u8, u8)], told_twice: bool, settings: Settings) -> Mac {
                     program,
                     With { arguments: &[program.path, "x"], ..With::default() },
                 );
-                for _ in 0..1 + usize::from(told_twice) {
+                for _ in 0..=usize::from(told_twice) {
                     mac.tree.exec(&exec);
                 }
                 tasks[at] = next;
@@ -398,7 +435,7 @@ fn live(steps: &[(u8, u8, u8)], told_twice: bool, settings: Settings) -> Mac {
             6 if tasks.len() > 1 => {
                 let exit =
                     Exit { message: mac.fork_event(&task).0.message, process: task.info, wait_status: 0 };
-                for _ in 0..1 + usize::from(told_twice) {
+                for _ in 0..=usize::from(told_twice) {
                     mac.tree.exit(&exit);
                 }
                 tasks.remove(at);

@@ -17,7 +17,7 @@ mod text;
 
 pub use eslogger::Sequence;
 pub use merge::{Input, Merged, Origins};
-pub use open::{OpenError, OpenOptions, open, read};
+pub use open::{OpenError, OpenOptions, open, open_reader};
 pub use recording::{RecordingReader, RecordingWriter};
 pub use report::{Fault, Position, SourceReport};
 

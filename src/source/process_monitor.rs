@@ -50,18 +50,19 @@ struct Process<'a> {
 
 /// The signing information, by the names of either generation of the tool. Flags are printed with a sign.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default)]
 struct Signing<'a> {
-    cs_flags: Option<i64>,
-    #[serde(alias = "isPlatformBinary")]
-    platform_binary: Option<i64>,
+    #[serde(rename = "csFlags")]
+    flags: Option<i64>,
+    #[serde(rename = "platformBinary", alias = "isPlatformBinary")]
+    is_platform_binary: Option<i64>,
     #[serde(borrow, rename = "signingID", alias = "signatureIdentifier")]
-    signing_id: Option<Text<'a>>,
+    identifier: Option<Text<'a>>,
     #[serde(borrow, rename = "teamID", alias = "teamIdentifier")]
-    team_id: Option<Text<'a>>,
+    team: Option<Text<'a>>,
     /// Older versions leave out leading zeros of each byte, which cannot be put right.
-    #[serde(borrow)]
-    cd_hash: Option<Text<'a>>,
+    #[serde(borrow, rename = "cdHash")]
+    cdhash: Option<Text<'a>>,
 }
 
 impl Line<'_> {
@@ -146,11 +147,11 @@ impl Process<'_> {
                     clippy::cast_sign_loss,
                     reason = "the low 32 bits are the flags"
                 )]
-                flags: signing.cs_flags.unwrap_or_default() as u32,
-                is_platform_binary: signing.platform_binary == Some(1),
-                signing_id: text(signing.signing_id.as_ref()),
-                team_id: text(signing.team_id.as_ref()),
-                cdhash: signing.cd_hash.as_ref().and_then(|hash| cdhash(&hash.0)),
+                flags: signing.flags.unwrap_or_default() as u32,
+                is_platform_binary: signing.is_platform_binary == Some(1),
+                signing_id: text(signing.identifier.as_ref()),
+                team_id: text(signing.team.as_ref()),
+                cdhash: signing.cdhash.as_ref().and_then(|hash| cdhash(&hash.0)),
             },
             ..unknown_image(ProcessKey { pid: self.pid, pidversion: None }, self.ppid)
         })

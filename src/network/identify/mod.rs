@@ -1,15 +1,37 @@
 //! Which application protocol a flow speaks, from its first bytes.
 //!
-//! The flow table begins an [`Inspection`] for each flow, hands it the payload of each packet until it [is done](Inspection::is_done),
-//! and keeps what was found in [`Identified`]. A decision may come at a later packet; the port is only a hint. All buffers come from
-//! one bounded pool that the [`Identifier`] owns.
+//! The flow table [begins](Identifier::begin) an [`Inspection`] for each flow, hands it the payload of each packet until it
+//! [is done](Inspection::is_done), and keeps what was found in [`Identified`]. The way of a payload through this room:
+//!
+//! 1. `identifier` puts TCP payload in order (`assembly`, in buffers of one bounded `pool`); a datagram is taken as it is.
+//! 2. `recognise` asks the protocols, each in a file of its own, whether the bytes are theirs. Both directions are seen, a decision may
+//!    come at a later packet, and the port is only a hint (`ports`) that the payload is compared with.
+//! 3. `details` reads what an analyst needs (names, versions, fingerprints), and notices proxies and upgrades, behind which the question
+//!    of the protocol begins anew.
+//!
+//! Most flows are decided by their first payload, straight from the packet, without a buffer. What stays undecided is given up after
+//! eight payload packets or three seconds and is called `unknown`, or `unknown-encrypted` (`encrypted`).
 
+mod assembly;
+mod details;
+mod encrypted;
+mod expected;
+mod identifier;
+mod inspection;
+mod pool;
+mod ports;
+mod recognise;
+
+pub use identifier::Identifier;
+pub use inspection::Inspection;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::protocol::{Evidence, Protocol};
-use crate::observation::{Timestamp, Transport};
+use crate::observation::{Origin, Timestamp, Transport};
 
 /// What was found about a flow.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,8 +42,11 @@ pub struct Identified {
     pub evidence: Evidence,
     /// What the port would suggest.
     pub port_protocol: Option<Protocol>,
-    /// What the flow was upgraded to (STARTTLS, CONNECT, Upgrade).
+    /// What the flow was upgraded to (STARTTLS, Upgrade), or what passes inside it (CONNECT, SOCKS).
     pub upgraded: Option<Protocol>,
+    /// The name whose DNS answer gave the server's address, where one was seen before the flow began: for flows whose client names no
+    /// server itself.
+    pub resolved_name: Option<Arc<str>>,
     /// Details for an analyst, where there are any.
     pub metadata: Option<Box<Metadata>>,
 }
@@ -65,17 +90,34 @@ pub struct Metadata {
     /// The host and port that a proxy was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxied_to: Option<Arc<str>>,
+    /// DNS inside TLS, QUIC or HTTPS, as far as name, port and ALPN suggest it: a hint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypted_dns: Option<EncryptedDns>,
+}
+
+/// A way to ask DNS unseen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EncryptedDns {
+    /// DNS over HTTPS, RFC 8484: the name of a public resolver.
+    Doh,
+    /// DNS over TLS, RFC 7858: its ALPN or port.
+    Dot,
+    /// DNS over QUIC, RFC 9250: its ALPN or port.
+    Doq,
 }
 
 /// What an inspection begins from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
+    /// The capture that the flow belongs to.
+    pub origin: Origin,
     /// IP protocol.
     pub transport: Transport,
-    /// Port of the end that sent first.
-    pub client_port: u16,
-    /// Port of the other end.
-    pub server_port: u16,
+    /// The end that sent first.
+    pub client: SocketAddr,
+    /// The other end.
+    pub server: SocketAddr,
     /// The flow was joined in its middle (a TCP flow without its SYN).
     pub midstream: bool,
 }
@@ -97,46 +139,4 @@ pub struct Segment<'a> {
     pub payload: &'a [u8],
     /// Length of the payload on the wire, in bytes; more than `payload` where the capture was cut.
     pub wire_payload: u32,
-}
-
-/// The state of one flow's identification.
-#[derive(Debug, Default)]
-pub struct Inspection {
-    done: bool,
-}
-
-impl Inspection {
-    /// Whether nothing more can be learnt: further segments need not be handed over.
-    pub fn is_done(&self) -> bool {
-        self.done
-    }
-}
-
-/// Identifies protocols; owns what its inspections share.
-#[derive(Debug, Default)]
-pub struct Identifier {}
-
-impl Identifier {
-    /// Begins a flow.
-    pub fn begin(&mut self, start: Start, identified: &mut Identified) -> Inspection {
-        let _ = (start, identified);
-        Inspection::default()
-    }
-
-    /// Takes one segment; `true` where `identified` changed.
-    pub fn segment(
-        &mut self,
-        inspection: &mut Inspection,
-        segment: Segment<'_>,
-        identified: &mut Identified,
-    ) -> bool {
-        let _ = (inspection, segment, identified);
-        false
-    }
-
-    /// The flow ended: decides what can be decided and gives the buffers back; `true` where `identified` changed.
-    pub fn finish(&mut self, inspection: Inspection, identified: &mut Identified) -> bool {
-        let _ = (inspection, identified);
-        false
-    }
 }

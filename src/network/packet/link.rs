@@ -27,12 +27,13 @@ pub(super) fn walk(link_type: LinkType, mut layer: Layer<'_>, depth: Depth) -> R
             let [high, low, ..]: [u8; 20] = layer.array()?;
             ethertype(u16::from_be_bytes([high, low]), layer, depth)
         }
-        LinkType::PPP | LinkType::PPP_HDLC => ppp(layer, depth),
+        // Serial lines are captured under either number, whichever of the two framings they use.
+        LinkType::PPP | LinkType::PPP_HDLC => match layer.captured.peek() {
+            Some(CISCO_UNICAST | CISCO_MULTICAST) => cisco_hdlc(layer, depth),
+            _ => ppp(layer, depth),
+        },
         LinkType::PPP_ETHER => pppoe(layer, depth),
-        CISCO_HDLC => {
-            let [_address, _control, high, low] = layer.array()?;
-            ethertype(u16::from_be_bytes([high, low]), layer, depth)
-        }
+        CISCO_HDLC => cisco_hdlc(layer, depth),
         FDDI => {
             layer.skip(FDDI_HEADER)?;
             llc(layer, depth)
@@ -97,7 +98,13 @@ pub(super) fn ppp(mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undeco
     }
 }
 
-/// A PPPoE session header (RFC 2516 section 4), then a PPP frame.
+/// A Cisco HDLC frame (RFC 1547 section 4.3.1): address, control, and an `EtherType`.
+fn cisco_hdlc(mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
+    let [_address, _control, high, low] = layer.array()?;
+    ethertype(u16::from_be_bytes([high, low]), layer, depth)
+}
+
+/// A `PPPoE` session header (RFC 2516 section 4), then a PPP frame.
 fn pppoe(mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
     let [_version, code, _, _, high, low] = layer.array()?;
     if code != PPPOE_DATA {
@@ -164,6 +171,9 @@ const SAP_IP: u8 = 0x06;
 const SAP_SNAP: u8 = 0xaa;
 const UNNUMBERED: u8 = 0x03;
 const PPP_ADDRESS_CONTROL: [u8; 2] = [0xff, 0x03];
+/// Addresses in a Cisco HDLC frame; no PPP frame begins with either.
+const CISCO_UNICAST: u8 = 0x0f;
+const CISCO_MULTICAST: u8 = 0x8f;
 const PPP_IPV4: u16 = 0x0021;
 const PPP_IPV6: u16 = 0x0057;
 const PPP_MPLS: u16 = 0x0281;

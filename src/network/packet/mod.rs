@@ -4,8 +4,8 @@
 //! says with [`Undecoded`] why there is neither. Lengths are those on the wire: a capture that cut the packet changes what can be seen
 //! of the payload, never how long it is said to be, and the padding of a short Ethernet frame is not payload.
 //!
-//! A tunnel (IP in IP, 6in4, GRE) is walked into; where its inside cannot be read, the tunnel itself is the datagram. AH and ESP are
-//! not: what uses them is known as IPsec. Everything that can nest draws on one [budget](Depth).
+//! A tunnel (IP in IP, IPv6 in IPv4, GRE) is walked into; where its inside cannot be read, the tunnel itself is the datagram. AH and ESP are
+//! not: what uses them is known as `ipsec`. Everything that can nest draws on one budget.
 
 mod ip;
 mod link;
@@ -192,7 +192,7 @@ impl<'a> Layer<'a> {
 struct Depth(u8);
 
 impl Depth {
-    /// Real stacks are not half as deep: two VLAN tags, a PPPoE session, three MPLS labels, a GRE tunnel and four IPv6 extension
+    /// Real stacks are not half as deep: two VLAN tags, a `PPPoE` session, three MPLS labels, a GRE tunnel and four IPv6 extension
     /// headers make eleven.
     const FULL: Self = Self(16);
 
@@ -200,3 +200,8 @@ impl Depth {
         self.0.checked_sub(1).map(Self).ok_or(Undecoded::TooDeep)
     }
 }
+
+#[cfg(test)]
+pub(super) mod frames;
+#[cfg(test)]
+mod tests;

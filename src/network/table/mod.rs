@@ -296,9 +296,10 @@ impl<T: Default> FlowTable<T> {
         let (client, server) =
             if client_is_local { (flow.local, flow.remote) } else { (flow.remote, flow.local) };
         let start = Start {
+            origin: flow.origin,
             transport: flow.transport,
-            client_port: client.port(),
-            server_port: server.port(),
+            client,
+            server,
             midstream: flow.midstream,
         };
         let inspection = self.identifier.begin(start, &mut flow.identified);

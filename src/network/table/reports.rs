@@ -197,7 +197,9 @@ impl<T: Default> FlowTable<T> {
         let labelled = label.is_some_and(|label| entry.take_label(label));
         let named = report.server_name.as_ref().is_some_and(|name| {
             let metadata = entry.flow.identified.metadata.get_or_insert_default();
-            metadata.server_name.is_none() && metadata.server_name.insert(name.clone()).len() > 0
+            let is_news = metadata.server_name.is_none();
+            metadata.server_name.get_or_insert_with(|| name.clone());
+            is_news
         });
         labelled || named
     }

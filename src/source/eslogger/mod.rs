@@ -14,6 +14,7 @@ pub use sequence::Sequence;
 pub(super) use values::{Arguments, Environment, Text};
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use self::schema::{ExecEvent, ExitEvent, ForkEvent};
@@ -251,7 +252,11 @@ impl From<&Exit> for Events<'_> {
 
 /// 40 upper-case hexadecimal digits, as `eslogger` prints them.
 fn hex(hash: [u8; 20]) -> String {
-    hash.iter().map(|byte| format!("{byte:02X}")).collect()
+    hash.iter().fold(String::with_capacity(2 * hash.len()), |mut text, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02X}");
+        text
+    })
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@
 //! rank, and within an input by their place in it. Inputs rank by their first times, those with equal ones in the order given, so that
 //! it does not matter how a shell sorts their names. An input is opened for a moment at the start, to learn its first time, closed, and
 //! opened anew when that time is due: a thousand rotated captures are open one after the other. What can be read only once (standard
-//! input, a FIFO) stays open.
+//! input, a FIFO) stays open. An input that holds nothing but headers comes right before the one given after it.
 //!
 //! The parts of a recording that was split anywhere give the same stream as the whole: where one part was read to its end before the
-//! next one is opened, the next goes on in its [`Sequence`], and a loss at the cut is found as any other.
+//! next one is opened, the next goes on in its [`Sequence`], and a loss at the cut is found as any other. (In a recording that is itself
+//! out of order this holds for parts longer than the disorder.)
 
 mod input;
 mod window;
@@ -76,11 +77,13 @@ impl Merged {
             warnings: Vec::new(),
             failures: Vec::new(),
         };
+        let mut timeless = Vec::new();
         for (index, mut input) in inputs.into_iter().enumerate() {
             let mut report = SourceReport::new(input.name());
             match input.look() {
                 Ok(mut window) => match window.head() {
                     Some(first) => {
+                        timeless.push(window.is_timeless());
                         let window = (!input.can_reopen()).then_some(window);
                         merged.waiting.push(Waiting { place: (first, index), index, window });
                     }
@@ -89,6 +92,13 @@ impl Merged {
                 Err(error) => merged.failures.push(note(&mut report, error)),
             }
             merged.inputs.push((input, report));
+        }
+        let mut following = Timestamp::MAX;
+        for (waiting, timeless) in merged.waiting.iter_mut().zip(timeless).rev() {
+            if timeless {
+                waiting.place.0 = following;
+            }
+            following = waiting.place.0;
         }
         merged.waiting.sort_by_key(|waiting| waiting.place);
         for (rank, waiting) in merged.waiting.iter_mut().enumerate() {
@@ -232,7 +242,7 @@ impl Succession {
     }
 
     /// What an input on the road `origin` is to expect. Nothing while another one with such numbers is being read: those two run side by
-    /// side, and neither goes on where the other ends.
+    /// side, and neither goes on where the other ends. (Two that overlap by less than the look ahead are taken for parts of one.)
     fn sequence<'l>(&self, origin: Origin, live: impl IntoIterator<Item = &'l Live>) -> Sequence {
         let side_by_side = live.into_iter().any(|live| {
             live.origin == origin && !live.window.is_read() && !live.window.expectation().is_unread()

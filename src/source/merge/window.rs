@@ -34,7 +34,7 @@ pub(super) struct Window {
     serial: u64,
     bytes: usize,
     /// The latest time met.
-    newest: Timestamp,
+    newest: Option<Timestamp>,
     /// The latest time given out.
     given: Timestamp,
     reordered: u64,
@@ -58,7 +58,7 @@ impl Window {
             headers: Vec::new(),
             serial: 0,
             bytes: 0,
-            newest: Timestamp::MIN,
+            newest: None,
             given: Timestamp::MIN,
             reordered: 0,
             out_of_order: 0,
@@ -92,6 +92,11 @@ impl Window {
         Some(held.observation)
     }
 
+    /// Whether nothing that was read so far has a time.
+    pub(super) fn is_timeless(&self) -> bool {
+        self.newest.is_none()
+    }
+
     /// Whether the input was read to its end, though what was read ahead may not have been given out.
     pub(super) fn is_read(&self) -> bool {
         self.ended
@@ -121,29 +126,26 @@ impl Window {
     }
 
     fn is_far_enough(&self, head: Timestamp) -> bool {
-        self.newest.as_nanos().saturating_sub(head.as_nanos()) >= WINDOW_NANOS
+        let newest = self.newest.unwrap_or(head);
+        newest.as_nanos().saturating_sub(head.as_nanos()) >= WINDOW_NANOS
             || self.sorted.len() + self.late.len() + self.headers.len() >= WINDOW_OBSERVATIONS
             || self.bytes >= WINDOW_BYTES
     }
 
     fn read_ahead(&mut self) {
-        match self.source.next() {
-            Some(observation) => match observation.time() {
-                Some(time) => {
-                    self.release_headers(time);
-                    self.hold(time, observation);
-                }
-                None => {
-                    self.headers.push(observation);
-                    // So many headers and nothing else: they go where the input stands.
-                    if self.headers.len() >= WINDOW_OBSERVATIONS {
-                        self.release_headers(self.newest);
-                    }
-                }
-            },
-            None => {
-                self.ended = true;
-                self.release_headers(self.newest);
+        let Some(observation) = self.source.next() else {
+            self.ended = true;
+            self.release_headers(self.newest.unwrap_or(Timestamp::MIN));
+            return;
+        };
+        if let Some(time) = observation.time() {
+            self.release_headers(time);
+            self.hold(time, observation);
+        } else {
+            self.headers.push(observation);
+            // So many headers and nothing else: they go where the input stands.
+            if self.headers.len() >= WINDOW_OBSERVATIONS {
+                self.release_headers(self.newest.unwrap_or(Timestamp::MIN));
             }
         }
     }
@@ -158,8 +160,8 @@ impl Window {
 
     fn hold(&mut self, time: Timestamp, observation: Observation) {
         self.bytes = self.bytes.saturating_add(weight(&observation));
-        if time >= self.newest {
-            self.newest = time;
+        if self.newest.is_none_or(|newest| newest <= time) {
+            self.newest = Some(time);
         } else if time < self.given {
             // Nothing earlier is held, so it goes out next.
             self.out_of_order = self.out_of_order.saturating_add(1);

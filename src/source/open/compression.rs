@@ -105,14 +105,14 @@ impl<R: BufRead> Zstd<R> {
                 }
             }
         }
-        if self.failure.is_none() && self.decoder.is_finished() {
-            let stated = self.decoder.get_checksum_from_data();
-            if stated.is_some() && stated != self.decoder.get_calculated_checksum() {
-                self.failure = Some(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "the zstd data are damaged: the checksum does not match",
-                ));
-            }
+    }
+
+    /// Compares the frame's checksum, which is reckoned as bytes are given out.
+    fn check(&mut self) {
+        let stated = self.decoder.get_checksum_from_data();
+        if stated.is_some() && stated != self.decoder.get_calculated_checksum() {
+            let what = "the zstd data are damaged: the checksum does not match";
+            self.failure.get_or_insert(io::Error::new(io::ErrorKind::InvalidData, what));
         }
     }
 }
@@ -133,6 +133,7 @@ impl<R: BufRead> Read for Zstd<R> {
                     continue;
                 }
                 self.within_frame = false;
+                self.check();
             }
             if let Some(failure) = self.failure.take() {
                 return Err(failure);

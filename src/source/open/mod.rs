@@ -84,7 +84,7 @@ impl OpenError {
 /// Where there is no such input, or it may not be read, or its beginning shows that it is nothing that tidemark reads.
 pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Source + Send>, OpenError> {
     if is_standard_input(path) {
-        return read(io::stdin(), path, options);
+        return open_reader(io::stdin(), path, options);
     }
     let refused = |error: io::Error| {
         let path = path.to_owned();
@@ -98,14 +98,14 @@ pub fn open(path: &Path, options: &OpenOptions) -> Result<Box<dyn Source + Send>
     if file.metadata().map_err(refused)?.is_dir() {
         return Err(OpenError::Directory { path: path.to_owned() });
     }
-    read(file, path, options)
+    open_reader(file, path, options)
 }
 
 /// As [`open`], from any reader; `path` is its name in reports.
 ///
 /// # Errors
 /// Where the beginning shows that the input is nothing that tidemark reads.
-pub fn read(
+pub fn open_reader(
     input: impl Read + Send + 'static,
     path: &Path,
     options: &OpenOptions,

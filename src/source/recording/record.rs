@@ -123,7 +123,8 @@ impl Records {
         {
             return Err(Refusal::Line(format!("a zone {seconds} seconds from UTC is no zone")));
         }
-        header.schema = clip(&header.schema, NAME_LIMIT).to_owned();
+        let schema = clip(&header.schema, NAME_LIMIT).len();
+        header.schema.truncate(schema);
         for name in [&mut header.host, &mut header.os_version, &mut header.producer] {
             *name = name.as_deref().map(|name| self.interner.name(name));
         }

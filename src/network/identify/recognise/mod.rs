@@ -1,0 +1,382 @@
+//! Which protocol these bytes are: one file a protocol, two tables that say in which order they are asked.
+//!
+//! A recogniser is a pure function from the first bytes of a stream, or from one datagram, to a [`Verdict`]. It sees both directions,
+//! because a greeting may come from either end, and the ports only as a hint for formats that are too weak to stand alone. It states
+//! beforehand with which bytes its protocol can begin ([`FirstBytes`]); a table computed by the compiler from these turns the first
+//! byte of a payload into the few recognisers worth asking, so that most flows cost two or three calls.
+//!
+//! Adding a protocol: write its file, and add its line in [`STREAMS`] or [`DATAGRAMS`].
+
+mod afp;
+mod amqp;
+mod bittorrent;
+mod dcerpc;
+mod dhcp;
+mod dhcpv6;
+mod dns;
+mod dtls;
+mod ftp;
+mod ftp_data;
+mod git;
+mod http;
+mod http2;
+mod imap;
+mod ipsec;
+mod irc;
+mod kerberos;
+mod ldap;
+mod mongodb;
+mod mqtt;
+mod mssql;
+mod mysql;
+mod netbios;
+mod nfs;
+mod nntp;
+mod ntp;
+mod openvpn;
+mod pop3;
+mod postgres;
+mod quic;
+mod radius;
+mod rdp;
+mod redis;
+mod rsync;
+mod rtcp;
+mod rtp;
+mod rtsp;
+mod sip;
+mod smb;
+mod smtp;
+mod snmp;
+mod socks;
+mod ssdp;
+mod ssh;
+mod stratum;
+mod stun;
+mod syslog;
+mod telnet;
+mod tftp;
+mod tls;
+mod vnc;
+mod wireguard;
+mod xmpp;
+
+mod ber;
+#[cfg(test)]
+mod testing;
+pub(super) mod text;
+
+use super::ports;
+use crate::network::protocol::Protocol;
+
+/// What a recogniser says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Not this protocol, or not to be told yet: a recogniser is asked again when more has come.
+    No,
+    /// It looks like it, but other protocols may look like that too: believed where the port agrees. The token is the recogniser's
+    /// own note to itself, handed back with the next datagram ([`Datagram::before`], [`Datagram::reply`]), which may make it a proof.
+    Weak(Protocol, u64),
+    /// It is.
+    Match(Protocol),
+}
+
+impl Verdict {
+    /// `Match` where `proof` holds.
+    pub(super) fn when(proof: bool, protocol: Protocol) -> Self {
+        if proof { Self::Match(protocol) } else { Self::No }
+    }
+
+    /// `Match` where the parse came to `Some(true)`.
+    pub(super) fn proven(parse: Option<bool>, protocol: Protocol) -> Self {
+        Self::when(parse == Some(true), protocol)
+    }
+}
+
+/// The ports of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ports {
+    /// Of the end that sent first.
+    pub(super) client: u16,
+    /// Of the other end.
+    pub(super) server: u16,
+}
+
+impl Ports {
+    /// Whether either end is at this port.
+    pub(super) fn include(self, port: u16) -> bool {
+        self.client == port || self.server == port
+    }
+}
+
+/// The beginning of one direction of a TCP connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stream<'a> {
+    /// What this end has said, from its first byte on.
+    pub(super) bytes: &'a [u8],
+    /// What the other end has said; empty where it was silent so far.
+    pub(super) reply: &'a [u8],
+    /// The ports.
+    pub(super) ports: Ports,
+    /// Nothing more will be seen: what can be decided must be decided now.
+    pub(super) last: bool,
+}
+
+/// One UDP datagram.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Datagram<'a> {
+    /// The payload that was captured.
+    pub(super) bytes: &'a [u8],
+    /// Length of the payload on the wire, in bytes.
+    pub(super) wire_length: usize,
+    /// The ports.
+    pub(super) ports: Ports,
+    /// Whether it goes to a group of hosts, and to which.
+    pub(super) group: Option<ports::Group>,
+    /// What the latest datagram of this end looked like, with the token that its recogniser left.
+    pub(super) before: Option<(Protocol, u64)>,
+    /// The same of the other end.
+    pub(super) reply: Option<(Protocol, u64)>,
+}
+
+impl Datagram<'_> {
+    /// Whether all of it was captured.
+    pub(super) fn is_whole(&self) -> bool {
+        self.bytes.len() >= self.wire_length
+    }
+
+    /// The token that the recogniser of `protocol` left at this end's latest datagram.
+    fn token(&self, protocol: Protocol) -> Option<u64> {
+        self.before.filter(|(before, _)| *before == protocol).map(|(_, token)| token)
+    }
+
+    /// The token that it left at the other end's latest datagram.
+    fn reply_token(&self, protocol: Protocol) -> Option<u64> {
+        self.reply.filter(|(before, _)| *before == protocol).map(|(_, token)| token)
+    }
+}
+
+/// The bytes that a protocol can begin with, as a set.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FirstBytes([u64; 4]);
+
+impl FirstBytes {
+    /// Every byte.
+    pub(super) const ANY: Self = Self([u64::MAX; 4]);
+    /// Capital letters.
+    pub(super) const CAPITALS: Self = Self::range(b'A', b'Z');
+    /// Letters of either case.
+    pub(super) const LETTERS: Self = Self::CAPITALS.or(Self::range(b'a', b'z'));
+    /// Decimal digits.
+    pub(super) const DIGITS: Self = Self::range(b'0', b'9');
+
+    /// The bytes of a list.
+    pub(super) const fn of(list: &[u8]) -> Self {
+        let mut set = Self([0; 4]);
+        let mut rest = list;
+        while let [byte, tail @ ..] = rest {
+            set = set.or(Self::range(*byte, *byte));
+            rest = tail;
+        }
+        set
+    }
+
+    /// The bytes from `low` to `high`, both included.
+    pub(super) const fn range(low: u8, high: u8) -> Self {
+        let [mut a, mut b, mut c, mut d] = [0_u64; 4];
+        let mut byte = low;
+        while byte <= high {
+            let bit = 1_u64 << (byte % 64);
+            match byte / 64 {
+                0 => a |= bit,
+                1 => b |= bit,
+                2 => c |= bit,
+                _ => d |= bit,
+            }
+            if byte == u8::MAX {
+                break;
+            }
+            byte += 1;
+        }
+        Self([a, b, c, d])
+    }
+
+    /// The bytes in either set.
+    pub(super) const fn or(self, other: Self) -> Self {
+        let (Self([a, b, c, d]), Self([e, f, g, h])) = (self, other);
+        Self([a | e, b | f, c | g, d | h])
+    }
+
+    /// Whether the set holds `byte`.
+    const fn holds(self, byte: u8) -> bool {
+        let Self([a, b, c, d]) = self;
+        let word = match byte / 64 {
+            0 => a,
+            1 => b,
+            2 => c,
+            _ => d,
+        };
+        word >> (byte % 64) & 1 == 1
+    }
+}
+
+/// A recogniser: with what its protocol can begin, and the question.
+pub(super) struct Recogniser<Question> {
+    /// First bytes that are worth the question.
+    opens: FirstBytes,
+    /// The question.
+    recognise: Question,
+}
+
+/// A recogniser of streams.
+pub(super) type OfStreams = Recogniser<fn(&Stream<'_>) -> Verdict>;
+
+/// A recogniser of datagrams.
+pub(super) type OfDatagrams = Recogniser<fn(&Datagram<'_>) -> Verdict>;
+
+/// Asks which protocol a stream speaks.
+pub(super) fn stream(stream: &Stream<'_>) -> Verdict {
+    ask(STREAMS, &STREAMS_BY_BYTE, stream.bytes, |recognise| recognise(stream))
+}
+
+/// Asks which protocol a datagram speaks.
+pub(super) fn datagram(datagram: &Datagram<'_>) -> Verdict {
+    ask(DATAGRAMS, &DATAGRAMS_BY_BYTE, datagram.bytes, |recognise| recognise(datagram))
+}
+
+/// The first proof among the recognisers that the first byte allows, else the first suspicion.
+fn ask<Question: Copy>(
+    table: &[Recogniser<Question>],
+    by_byte: &[u64; 256],
+    bytes: &[u8],
+    mut answer: impl FnMut(Question) -> Verdict,
+) -> Verdict {
+    let Some(first) = bytes.first() else { return Verdict::No };
+    let mut worth_asking = by_byte.get(usize::from(*first)).copied().unwrap_or_default();
+    let mut suspicion = Verdict::No;
+    while worth_asking != 0 {
+        let Some(recogniser) = table.get(worth_asking.trailing_zeros() as usize) else { break };
+        worth_asking &= worth_asking - 1;
+        match answer(recogniser.recognise) {
+            Verdict::No => {}
+            Verdict::Weak(..) if suspicion != Verdict::No => {}
+            weak @ Verdict::Weak(..) => suspicion = weak,
+            proof @ Verdict::Match(_) => return proof,
+        }
+    }
+    suspicion
+}
+
+/// For each first byte, the recognisers of a table worth asking, one bit each.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, for which an index out of range is an error"
+)]
+const fn by_byte<Question>(table: &[Recogniser<Question>]) -> [u64; 256] {
+    assert!(table.len() <= 64, "a mask holds 64 recognisers");
+    let mut index = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        let mut at = 0;
+        while at < table.len() {
+            if table[at].opens.holds(byte) {
+                index[byte as usize] |= 1 << at;
+            }
+            at += 1;
+        }
+        if byte == u8::MAX {
+            return index;
+        }
+        byte += 1;
+    }
+}
+
+/// Recognisers of streams in the order in which they are asked. Where two could take the same bytes, the stricter one comes first;
+/// within one strictness the more frequent.
+const STREAMS: &[OfStreams] = &[
+    // Frequent, and fixed bytes or a grammar that nothing else shares.
+    tls::STREAMS,
+    http::STREAMS,
+    ssh::STREAMS,
+    http2::STREAMS,
+    // Before `http`'s relatives could take them: their version token stands at the other end of the line.
+    rtsp::STREAMS,
+    sip::STREAMS,
+    // Binary with a magic number or a length that must agree with what follows.
+    smb::STREAMS,
+    dcerpc::STREAMS,
+    ldap::STREAMS,
+    kerberos::STREAMS,
+    dns::STREAMS,
+    mysql::STREAMS,
+    postgres::STREAMS,
+    mongodb::STREAMS,
+    mssql::STREAMS,
+    rdp::STREAMS,
+    mqtt::STREAMS,
+    bittorrent::STREAMS,
+    vnc::STREAMS,
+    amqp::STREAMS,
+    nfs::STREAMS,
+    afp::STREAMS,
+    netbios::STREAMS,
+    // Text with a magic word.
+    rsync::STREAMS,
+    git::STREAMS,
+    stratum::STREAMS,
+    xmpp::STREAMS,
+    redis::STREAMS,
+    // Greetings that resemble each other: each asks for a word of its own, or for what the other end says.
+    imap::STREAMS,
+    pop3::STREAMS,
+    smtp::STREAMS,
+    ftp::STREAMS,
+    nntp::STREAMS,
+    irc::STREAMS,
+    // Few bytes: last, since what they ask for is little.
+    socks::STREAMS,
+    telnet::STREAMS,
+    openvpn::STREAMS,
+    stun::STREAMS,
+    syslog::STREAMS,
+    ftp_data::STREAMS,
+];
+
+/// Recognisers of datagrams in the order in which they are asked, by the same rule.
+const DATAGRAMS: &[OfDatagrams] = &[
+    // Frequent and strict.
+    dns::DATAGRAMS,
+    quic::DATAGRAMS,
+    stun::DATAGRAMS,
+    dtls::DATAGRAMS,
+    dhcp::DATAGRAMS,
+    netbios::DATAGRAMS,
+    snmp::DATAGRAMS,
+    ldap::DATAGRAMS,
+    kerberos::DATAGRAMS,
+    ssdp::DATAGRAMS,
+    sip::DATAGRAMS,
+    bittorrent::DATAGRAMS,
+    radius::DATAGRAMS,
+    ipsec::DATAGRAMS,
+    wireguard::DATAGRAMS,
+    dhcpv6::DATAGRAMS,
+    nfs::DATAGRAMS,
+    dcerpc::DATAGRAMS,
+    rdp::DATAGRAMS,
+    mssql::DATAGRAMS,
+    // RTCP before RTP: it is the stricter half of one format.
+    rtcp::DATAGRAMS,
+    syslog::DATAGRAMS,
+    // Weak: two datagrams or the port.
+    tftp::DATAGRAMS,
+    ntp::DATAGRAMS,
+    openvpn::DATAGRAMS,
+    rtp::DATAGRAMS,
+];
+
+/// [`STREAMS`] by first byte.
+static STREAMS_BY_BYTE: [u64; 256] = by_byte(STREAMS);
+
+/// [`DATAGRAMS`] by first byte.
+static DATAGRAMS_BY_BYTE: [u64; 256] = by_byte(DATAGRAMS);
