@@ -12,6 +12,7 @@ mod interpreter;
 mod job;
 mod lifetimes;
 mod listing;
+mod parents;
 mod path;
 mod role;
 #[cfg(test)]

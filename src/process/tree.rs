@@ -8,6 +8,7 @@ use super::image::{Actor, ArgumentLimits, Details, Image, Seen, Word};
 use super::initiator::{Cause, Step};
 use super::lifetimes::{Handle, Lifetimes, Process, is_newer};
 use super::listing::{self, ProcessRow};
+use super::parents::{Orphan, Parent};
 use crate::observation::{Exec, Exit, Fork, Message, ProcessInfo, Running, Timestamp};
 
 /// How much the tree keeps.
@@ -73,9 +74,9 @@ pub struct Processes {
     /// Time and ticks of the latest event.
     latest: Option<(Timestamp, u64)>,
     /// Processes whose parent was not known when they were listed or mentioned.
-    orphans: Vec<Orphan>,
+    pub(super) orphans: Vec<Orphan>,
     /// Whether a process came into the tree that may be the parent of one of them.
-    parents_came: bool,
+    pub(super) parents_came: bool,
 }
 
 impl Processes {
@@ -330,73 +331,6 @@ impl Processes {
         Image::first(Actor::new(info, details, Some(start), limits), word, Cause::Unknown)
     }
 
-    /// Who forked a process, from what the process itself says.
-    fn parent(&self, info: &ProcessInfo, time: Timestamp) -> Parent<'_> {
-        if info.key.pid == LAUNCHD {
-            return Parent::Launchd;
-        }
-        let began = info.start_time.unwrap_or(time);
-        let number = info.original_ppid.unwrap_or(info.ppid);
-        let key = info.parent.filter(|parent| parent.pid == number && parent.pidversion.is_some());
-        let found = match key {
-            Some(key) => self.lifetimes.find(key).and_then(|parent| parent.image(key.pidversion)),
-            // The parent died and launchd took its place, or the source knows only numbers: who had the number when this process began?
-            None => self
-                .lifetimes
-                .at(number, began, self.settings.grace)
-                .and_then(|parent| parent.image_at(began)),
-        };
-        match found {
-            Some(image) => Parent::Seen(image),
-            None if number == LAUNCHD => Parent::Launchd,
-            None => Parent::Unknown,
-        }
-    }
-
-    /// The process that macOS holds responsible for another, where it is not that one itself.
-    fn responsible(&self, info: &ProcessInfo) -> Option<Actor> {
-        let key = info.responsible.filter(|key| key.pid != info.key.pid)?;
-        let process = self.lifetimes.find(key)?;
-        process.image(key.pidversion).map(|image| image.actor.clone())
-    }
-
-    /// Asks again who the parents of orphans are, once others have come: a list of running processes stands in no order. A child waits for
-    /// its parent, since what is said of it builds on that.
-    pub(super) fn adopt_orphans(&mut self) {
-        if !std::mem::take(&mut self.parents_came) {
-            return;
-        }
-        let mut orphans = std::mem::take(&mut self.orphans);
-        loop {
-            let waiting: Vec<i32> = orphans.iter().map(|orphan| orphan.info.key.pid).collect();
-            orphans.retain(|orphan| !self.adopt(orphan, &waiting));
-            if orphans.len() == waiting.len() {
-                break;
-            }
-        }
-        self.orphans = orphans;
-    }
-
-    /// Whether an orphan needs no more asking: it found its parent, or is gone.
-    fn adopt(&mut self, orphan: &Orphan, waiting: &[i32]) -> bool {
-        let info = &orphan.info;
-        let version = info.key.pidversion;
-        let Some(image) = self.lifetimes.get(orphan.handle).and_then(|process| process.image(version)) else {
-            return true;
-        };
-        if waiting.contains(&info.original_ppid.unwrap_or(info.ppid)) {
-            return false;
-        }
-        let Parent::Seen(parent) = self.parent(info, image.since) else { return false };
-        let adopted = image.adopted_by(parent);
-        if let Some(image) =
-            self.lifetimes.get_mut(orphan.handle).and_then(|process| process.image_mut(version))
-        {
-            *image = adopted;
-        }
-        true
-    }
-
     /// The number is used again, so its last holder has ended, whoever failed to say so.
     fn end_unseen(&mut self, pid: i32, time: Timestamp) {
         if let Some(handle) = self.lifetimes.living(pid).map(Process::handle) {
@@ -412,20 +346,6 @@ impl Processes {
     }
 }
 
-/// A process whose parent was not known when it was first heard of.
-#[derive(Debug)]
-struct Orphan {
-    handle: Handle,
-    info: ProcessInfo,
-}
-
-enum Parent<'a> {
-    Seen(&'a Image),
-    Launchd,
-    Unknown,
-}
-
-const LAUNCHD: i32 = 1;
 /// Ticks below which a smaller count proves no restart: a minute at 24 MHz (Apple silicon), 1.4 s at 1 GHz (Intel).
 const LEAST_UPTIME: u64 = 60 * 24_000_000;
 

@@ -204,7 +204,7 @@ fn a_source_without_generations_works_by_number() {
     assert_eq!(mac.tree.rows().iter().filter(|row| row.end.is_some()).count(), 1);
 }
 
-/// What a source says of the process that an event of ProcessMonitor does not describe: its number.
+/// What a source says of the process that an event of `ProcessMonitor` does not describe: its number.
 fn only_a_number(info: &ProcessInfo) -> ProcessInfo {
     ProcessInfo {
         parent: None,
