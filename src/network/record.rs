@@ -135,12 +135,12 @@ mod tests {
                 protocol: Some(Protocol::Tls),
                 evidence: Evidence::Payload,
                 port_protocol: Some(Protocol::Tls),
-                upgraded: None,
                 metadata: Some(Box::new(Metadata {
                     server_name: Some("example.com".into()),
                     alpn: vec!["h2".into()],
                     ..Metadata::default()
                 })),
+                ..Identified::default()
             },
         }
     }

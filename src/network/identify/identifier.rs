@@ -65,10 +65,21 @@ impl Identifier {
         identified: &mut Identified,
     ) -> bool {
         let Some(active) = inspection.active() else { return false };
-        let changed = match active.transport {
-            Transport::Tcp => self.tcp(active, segment, identified),
-            _ => self.udp(active, segment, identified),
+        if segment.syn {
+            *active.base(segment.from_client) = Some(segment.sequence);
+        }
+        if segment.wire_payload == 0 {
+            return false;
+        }
+        active.spoken = true;
+        let attentive = active.pay(&segment);
+        let mut changed = match active.transport {
+            Transport::Tcp => self.tcp(active, &segment, identified),
+            _ => self.udp(active, &segment, identified),
         };
+        if !attentive && active.stage != Stage::Done {
+            changed |= self.settle(active, identified);
+        }
         if active.stage == Stage::Done {
             self.close(inspection);
         }
@@ -105,25 +116,15 @@ impl Identifier {
         }
     }
 
-    fn tcp(&mut self, active: &mut Active, segment: Segment<'_>, identified: &mut Identified) -> bool {
-        if segment.syn {
-            *active.base(segment.from_client) = Some(segment.sequence);
-        }
-        if segment.wire_payload == 0 {
-            return false;
-        }
-        active.spoken = true;
-        if !active.pay(&segment) {
-            return self.settle(active, identified);
-        }
+    fn tcp(&mut self, active: &mut Active, segment: &Segment<'_>, identified: &mut Identified) -> bool {
         let Some((offset, payload)) =
-            in_order(*active.base(segment.from_client).get_or_insert(segment.sequence), &segment)
+            in_order(*active.base(segment.from_client).get_or_insert(segment.sequence), segment)
         else {
             return false;
         };
         let mut changed = false;
         if let Stage::Watching(protocol) = active.stage {
-            if !self.watch(active, protocol, &segment, identified) {
+            if !self.watch(active, protocol, segment, identified) {
                 return false;
             }
             changed = true;
@@ -279,17 +280,10 @@ impl Identifier {
         }
     }
 
-    fn udp(&mut self, active: &mut Active, segment: Segment<'_>, identified: &mut Identified) -> bool {
-        if segment.payload.is_empty() {
-            return false;
-        }
-        active.spoken = true;
-        if !active.pay(&segment) {
-            return self.settle(active, identified);
-        }
+    fn udp(&mut self, active: &mut Active, segment: &Segment<'_>, identified: &mut Identified) -> bool {
         let mut changed = false;
         if active.stage == Stage::Undecided || active.stage == Stage::Watching(Protocol::Stun) {
-            let Some(protocol) = recognised_datagram(active, &segment) else { return false };
+            let Some(protocol) = recognised_datagram(active, segment) else { return false };
             if active.stage == Stage::Watching(protocol) {
                 return false;
             }

@@ -130,7 +130,9 @@ impl Stage {
     fn patience(self) -> Duration {
         match self {
             Self::Undecided => UNDECIDED_PATIENCE,
-            _ => READING_PATIENCE,
+            Self::Reading(_) => READING_PATIENCE,
+            // Nothing is kept meanwhile.
+            Self::Watching(_) | Self::Done => Duration::MAX,
         }
     }
 }
@@ -148,15 +150,14 @@ impl Active {
         self.began = None;
     }
 
-    /// Pays for a packet of payload; `false` where the stage has seen enough of them, or lasted too long.
+    /// Pays for a packet of payload; `false` where it is the last that the stage sees, since it saw enough of them or lasted too long.
     pub(super) fn pay(&mut self, segment: &Segment<'_>) -> bool {
         let cost = if segment.payload.len() < SMALL_SEGMENT { SMALL_COST } else { PACKET_COST };
         let began = *self.began.get_or_insert(segment.time);
         // A datagram stands for itself, and its answer may come late; a stream that says nothing keeps buffers.
         let waits = self.transport == Transport::Udp || segment.time.since(began) <= self.stage.patience();
-        let paid = self.budget.checked_sub(cost).filter(|_| waits);
-        self.budget = paid.unwrap_or_default();
-        paid.is_some()
+        self.budget = self.budget.saturating_sub(cost);
+        waits && self.budget > 0
     }
 
     /// Whether no packet more can be paid for.
@@ -215,7 +216,7 @@ const UNDECIDED_PATIENCE: Duration = Duration::from_secs(3);
 const READING_PACKETS: u16 = 16;
 /// Payload packets in which a change is watched for: a mail client says a dozen lines before it asks for TLS.
 const WATCHING_PACKETS: u16 = 32;
-/// How long details and changes are awaited.
+/// How long details are awaited.
 const READING_PATIENCE: Duration = Duration::from_secs(30);
 /// Payload below this costs little, so that whoever sends byte by byte is read as well.
 const SMALL_SEGMENT: usize = 16;

@@ -34,8 +34,21 @@ pub struct Datagram<'a> {
     pub wire_payload: u32,
     /// The TCP header.
     pub tcp: Option<TcpHeader>,
-    /// Names the fragments that follow, where some do.
-    pub fragment: Option<FragmentKey>,
+    /// The identification of the fragments that follow, where some do.
+    pub first_of: Option<u32>,
+}
+
+impl Datagram<'_> {
+    /// What the fragments that follow have in common, where some do.
+    pub fn fragments(&self) -> Option<FragmentKey> {
+        let Self { transport, source, destination, first_of, .. } = *self;
+        first_of.map(|identification| FragmentKey {
+            source: source.ip(),
+            destination: destination.ip(),
+            transport,
+            identification,
+        })
+    }
 }
 
 /// A fragment without its transport header.

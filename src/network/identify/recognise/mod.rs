@@ -58,6 +58,7 @@ mod telnet;
 mod tftp;
 mod tls;
 mod vnc;
+mod websocket;
 mod wireguard;
 mod xmpp;
 
@@ -340,6 +341,8 @@ const STREAMS: &[OfStreams] = &[
     stun::STREAMS,
     syslog::STREAMS,
     ftp_data::STREAMS,
+    websocket::STREAMS,
+    rtp::STREAMS,
 ];
 
 /// Recognisers of datagrams in the order in which they are asked, by the same rule.
