@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use tidemark::baseline::Priors;
-use tidemark::detect::{Activity, Detector, Disposition, PortClass, ProtocolUse, Settings, Severity};
+use tidemark::detect::{
+    Activity, Detector, Disposition, Finding, PortClass, ProtocolUse, Settings, Severity,
+};
 use tidemark::network::Protocol;
 use tidemark::observation::{Timestamp, ZoneOffset};
 use tidemark::process::{Identity, Role, Subject};
@@ -50,6 +52,7 @@ struct Alert {
     subject: (String, String),
     time: i64,
     severity: Severity,
+    channels: String,
 }
 
 /// What is added up over all pairs.
@@ -62,6 +65,8 @@ struct Score {
     early: u32,
     alerts: u32,
     by_image: BTreeMap<(String, String), u32>,
+    by_channels: BTreeMap<String, u32>,
+    missed: Vec<String>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -152,6 +157,7 @@ fn run(
                     subject: (flow.image.to_owned(), flow.initiator.to_owned()),
                     time: flow.ts,
                     severity: finding.severity,
+                    channels: counted(&finding),
                 });
             }
         }
@@ -187,6 +193,7 @@ impl Score {
                 (alert.time - begin) / 86_400,
             )) {
                 *self.by_severity.entry(alert.severity).or_default() += 1;
+                *self.by_channels.entry(alert.channels.clone()).or_default() += 1;
                 *self.by_image.entry((image.clone(), initiator.clone())).or_default() += 1;
             }
         }
@@ -195,6 +202,12 @@ impl Score {
             let entry = self.found.entry((attack.kind.clone(), size)).or_default();
             entry.0 += u32::from(hits.contains(&attack.id));
             entry.1 += 1;
+            if !hits.contains(&attack.id) {
+                self.missed.push(format!(
+                    "{pair} {} {} < {} {}",
+                    attack.kind, attack.image, attack.initiator, attack.id
+                ));
+            }
         }
     }
 
@@ -220,6 +233,12 @@ impl Score {
             writeln!(out, "  false, {severity:8} {count}")?;
         }
         if verbose {
+            for (channels, count) in &self.by_channels {
+                writeln!(out, "  false, {count:3} {channels}")?;
+            }
+            for missed in &self.missed {
+                writeln!(out, "  missed {missed}")?;
+            }
             let mut images: Vec<_> = self.by_image.iter().collect();
             images.sort_by(|a, b| b.1.cmp(a.1));
             for ((image, initiator), count) in images.into_iter().take(12) {
@@ -243,6 +262,12 @@ fn identity(initiator: &str) -> String {
         "GitHub Desktop" => "D7E689C786:com.example.GitHubDesktop".into(),
         other => format!("name:{other}"),
     }
+}
+
+/// The channels that made an alert.
+fn counted(finding: &Finding) -> String {
+    let names = finding.channels.iter().filter(|c| c.counted).map(|c| c.name.label());
+    names.collect::<Vec<_>>().join(" + ")
 }
 
 fn role(image: &str, initiator: &str) -> Role {
