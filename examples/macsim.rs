@@ -13,9 +13,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use tidemark::baseline::Priors;
-use tidemark::detect::{
-    Activity, Detector, Disposition, Finding, PortClass, ProtocolUse, Settings, Severity,
-};
+use tidemark::detect::{Activity, Channel, Detector, Disposition, Finding, ProtocolUse, Settings, Severity};
 use tidemark::network::Protocol;
 use tidemark::observation::{Timestamp, ZoneOffset};
 use tidemark::process::{Identity, Role, Subject};
@@ -266,7 +264,10 @@ fn identity(initiator: &str) -> String {
 
 /// The channels that made an alert.
 fn counted(finding: &Finding) -> String {
-    let names = finding.channels.iter().filter(|c| c.counted).map(|c| c.name.label());
+    let names = finding.channels.iter().filter(|c| c.counted).map(|c| match &c.observed {
+        serde_json::Value::String(name) if c.name == Channel::Protocol => name.as_str(),
+        _ => c.name.label(),
+    });
     names.collect::<Vec<_>>().join(" + ")
 }
 
@@ -292,24 +293,19 @@ fn protocol(service: &str, l4: &str, port: &str) -> Option<ProtocolUse> {
         other => other,
     };
     let protocol: Protocol = label.parse().ok()?;
-    let well_known = match (protocol, l4, port) {
-        (Protocol::Tls, _, "443" | "993" | "853")
-        | (Protocol::Http, _, "80")
-        | (Protocol::Quic, _, "443")
-        | (Protocol::Dns, _, "53")
-        | (Protocol::Mdns, _, "5353") => true,
+    let registered = match (l4, port) {
+        (_, "443" | "993" | "853") => Some(Protocol::Tls),
+        ("tcp", "80") => Some(Protocol::Http),
         (
-            Protocol::Tls
-            | Protocol::Http
-            | Protocol::Unknown
-            | Protocol::Rtp
-            | Protocol::Wireguard
-            | Protocol::Icmp,
-            ..,
-        ) => false,
-        _ => true,
+            _,
+            "highport" | "echo" | "631" | "4070" | "4444" | "5223" | "5228" | "8080" | "8443" | "8801"
+            | "41641",
+        ) => None,
+        _ => Some(protocol),
     };
-    Some(ProtocolUse { protocol, port: if well_known { PortClass::WellKnown } else { PortClass::Other } })
+    // The simulator's high ports are those from 40000 to 59999.
+    let number = if port == "highport" { 40_000 } else { port.parse().unwrap_or(0) };
+    Some(ProtocolUse::new(protocol, number, registered))
 }
 
 const TOOLS: &[&str] =
