@@ -236,6 +236,23 @@ impl SubjectBaseline {
     }
 }
 
+impl SubjectBaseline {
+    /// Brings what is not stored up to date after a load; `false` where the value is not sound.
+    pub fn make_whole(&mut self) -> bool {
+        let Some(network) = self.network.as_deref_mut() else { return true };
+        let optional = network.optional.as_deref_mut().map(|o| [&mut o.received, &mut o.flows]);
+        let scales = [&mut network.out, &mut network.new].into_iter().chain(optional.into_iter().flatten());
+        let mut sound = true;
+        for scales in scales {
+            for stream in [&mut scales.hour, &mut scales.day] {
+                stream.histogram.sum_up();
+                sound &= stream.histogram.is_sound();
+            }
+        }
+        sound
+    }
+}
+
 impl Network {
     /// A subject's first use of the network.
     pub fn new(clock: &ObservedClock) -> Self {
@@ -412,7 +429,7 @@ fn learn(stream: &mut Stream, bits: Option<f64>, weight: f64, day: u32, half_lif
 
 /// Weight of a window over the alert threshold that nobody has judged (METHOD.md 8: repeat attacks stay visible at 0.55 to 1.00 against
 /// 0.05 to 0.65 for learning in full, while never learning doubles the false alerts).
-pub const DISCOUNT: f64 = 0.1;
+const DISCOUNT: f64 = 0.1;
 /// The exponent of the imbalance (METHOD.md 3.4).
 const TILT: f64 = 0.25;
 /// The most that imbalance adds, in bits: a flow without any answer is not evidence without end.

@@ -12,6 +12,7 @@ mod finding;
 mod host;
 mod record;
 mod settings;
+mod state;
 
 pub use crate::baseline::{PortClass, ProtocolUse};
 pub use detector::Detector;
@@ -20,3 +21,4 @@ pub use finding::{
     Disposition, Finding, Held, HeldReason, Severity, Verdict,
 };
 pub use settings::{Fleet, InvalidSetting, Settings};
+pub use state::StateError;
