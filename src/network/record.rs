@@ -136,6 +136,7 @@ mod tests {
                 evidence: Evidence::Payload,
                 port_protocol: Some(Protocol::Tls),
                 upgraded: None,
+                resolved_name: None,
                 metadata: Some(Box::new(Metadata {
                     server_name: Some("example.com".into()),
                     alpn: vec!["h2".into()],

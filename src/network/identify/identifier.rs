@@ -1,7 +1,7 @@
 //! What moves each flow's identification.
 
 use super::assembly::Limits;
-use super::details::{self, Answers, Conversation, Notes, Progress, quic};
+use super::details::{self, Answers, Conversation, Notes, Progress, google_quic, quic};
 use super::expected::Expected;
 use super::inspection::{Active, Inspection, READING_BYTES, Stage};
 use super::pool::Pool;
@@ -339,6 +339,10 @@ impl Identifier {
                 return progress;
             }
         }
+        if !opened && google_quic::read(datagram, &mut notes) {
+            *changed |= notes.changed;
+            return Progress::Complete;
+        }
         if !opened && held.is_none() {
             // A server's packet, or one that cannot be opened: the client's may follow.
             return if active.budget_is_spent() { Progress::Complete } else { Progress::More };
@@ -412,11 +416,14 @@ fn label(active: &Active, protocol: Protocol, identified: &mut Identified) {
 /// Asks which protocol both ends of a stream speak.
 fn recognised(active: &mut Active, conversation: &Conversation<'_>, fresh: &[u8]) -> Option<Protocol> {
     let Conversation { client, server, last } = *conversation;
-    let ask = |bytes, reply| match recognise::stream(&Stream { bytes, reply, ports: active.ports, last }) {
-        Verdict::Match(protocol) => Some(protocol),
-        Verdict::Weak(protocol, _) => (active.hint == Some(protocol) && !active.inside).then_some(protocol),
-        Verdict::No => None,
-    };
+    // The port of a proxy says nothing about what passes inside.
+    let hint = active.hint.filter(|_| !active.inside);
+    let ask =
+        |bytes, reply| match recognise::stream(&Stream { bytes, reply, ports: active.ports, hint, last }) {
+            Verdict::Match(protocol) => Some(protocol),
+            // Streams have no second datagram that could make a suspicion a proof.
+            Verdict::Weak(..) | Verdict::No => None,
+        };
     let mut answer = ask(client, server).or_else(|| ask(server, client));
     // Where the beginning is missing, each segment may be the beginning of a message.
     let incomplete = active.midstream || (client.is_empty() && server.is_empty());
@@ -447,6 +454,7 @@ fn recognised_datagram(active: &mut Active, segment: &Segment<'_>) -> Option<Pro
         bytes,
         wire_length,
         ports: active.ports,
+        hint: active.hint.filter(|_| active.stage == Stage::Undecided),
         group: Group::of(active.server),
         before: own,
         reply: other,

@@ -19,7 +19,7 @@ fn streams(stream: &Stream<'_>) -> Verdict {
         _ if proof => Verdict::Match(Protocol::Ftp),
         // Alone, either end is only a hint.
         Some(line) if text::is_one_of(text::command(line), &[b"USER"]) || bytes.starts_with(b"220") => {
-            Verdict::Weak(Protocol::Ftp, 0)
+            stream.on_its_port(Protocol::Ftp)
         }
         _ => Verdict::No,
     }

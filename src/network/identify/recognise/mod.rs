@@ -75,8 +75,9 @@ use crate::network::protocol::Protocol;
 pub(super) enum Verdict {
     /// Not this protocol, or not to be told yet: a recogniser is asked again when more has come.
     No,
-    /// It looks like it, but other protocols may look like that too: believed where the port agrees. The token is the recogniser's
-    /// own note to itself, handed back with the next datagram ([`Datagram::before`], [`Datagram::reply`]), which may make it a proof.
+    /// A datagram that looks like it, but other protocols may look like that too: believed where the port agrees. The token is the
+    /// recogniser's own note to itself, handed back with the next datagrams ([`Datagram::before`], [`Datagram::reply`]), which may make
+    /// it a proof.
     Weak(Protocol, u64),
     /// It is.
     Match(Protocol),
@@ -119,6 +120,8 @@ pub(super) struct Stream<'a> {
     pub(super) reply: &'a [u8],
     /// The ports.
     pub(super) ports: Ports,
+    /// What the port suggests.
+    pub(super) hint: Option<Protocol>,
     /// Nothing more will be seen: what can be decided must be decided now.
     pub(super) last: bool,
 }
@@ -132,6 +135,8 @@ pub(super) struct Datagram<'a> {
     pub(super) wire_length: usize,
     /// The ports.
     pub(super) ports: Ports,
+    /// What the port suggests.
+    pub(super) hint: Option<Protocol>,
     /// Whether it goes to a group of hosts, and to which.
     pub(super) group: Option<ports::Group>,
     /// What the latest datagram of this end looked like, with the token that its recogniser left.
@@ -140,7 +145,19 @@ pub(super) struct Datagram<'a> {
     pub(super) reply: Option<(Protocol, u64)>,
 }
 
+impl Stream<'_> {
+    /// For bytes that say little: a match where the port agrees.
+    fn on_its_port(&self, protocol: Protocol) -> Verdict {
+        Verdict::when(self.hint == Some(protocol), protocol)
+    }
+}
+
 impl Datagram<'_> {
+    /// For bytes that say little: a match where the port agrees.
+    fn on_its_port(&self, protocol: Protocol) -> Verdict {
+        Verdict::when(self.hint == Some(protocol), protocol)
+    }
+
     /// Whether all of it was captured.
     pub(super) fn is_whole(&self) -> bool {
         self.bytes.len() >= self.wire_length
@@ -295,11 +312,11 @@ const fn by_byte<Question>(table: &[Recogniser<Question>]) -> [u64; 256] {
 /// Recognisers of streams in the order in which they are asked. Where two could take the same bytes, the stricter one comes first;
 /// within one strictness the more frequent.
 const STREAMS: &[OfStreams] = &[
-    // Frequent, and fixed bytes or a grammar that nothing else shares.
+    // Frequent, and fixed bytes or a grammar that nothing else shares. The preface of HTTP/2 is a request line of HTTP/1 on purpose.
     tls::STREAMS,
+    http2::STREAMS,
     http::STREAMS,
     ssh::STREAMS,
-    http2::STREAMS,
     // Before `http`'s relatives could take them: their version token stands at the other end of the line.
     rtsp::STREAMS,
     sip::STREAMS,
@@ -347,13 +364,13 @@ const STREAMS: &[OfStreams] = &[
 
 /// Recognisers of datagrams in the order in which they are asked, by the same rule.
 const DATAGRAMS: &[OfDatagrams] = &[
-    // Frequent and strict.
+    // Frequent and strict. The name service of NetBIOS has the form of DNS, and its names have their own.
+    netbios::DATAGRAMS,
     dns::DATAGRAMS,
     quic::DATAGRAMS,
     stun::DATAGRAMS,
     dtls::DATAGRAMS,
     dhcp::DATAGRAMS,
-    netbios::DATAGRAMS,
     snmp::DATAGRAMS,
     ldap::DATAGRAMS,
     kerberos::DATAGRAMS,

@@ -21,7 +21,7 @@ fn packet(datagram: &Datagram<'_>) -> Option<Verdict> {
         return None;
     }
     if mode >= CONTROL {
-        return (datagram.wire_length >= SHORTEST_CONTROL).then_some(Verdict::Weak(Protocol::Ntp, 0));
+        return (datagram.wire_length >= SHORTEST_CONTROL).then_some(datagram.on_its_port(Protocol::Ntp));
     }
     let stratum = cursor.u8()?;
     let poll = cursor.u8()?;
