@@ -130,12 +130,11 @@ impl<'a> Initial<'a> {
         let mut cursor = Cursor::new(packet);
         let first = cursor.u8()?;
         let version = match cursor.u32_be()? {
-            0x0000_0001 => Version::One,
+            0x0000_0001 | 0xff00_0021..=0xff00_0022 => Version::One,
             0x6b33_43cf => Version::Two,
             0xff00_0013..=0xff00_0016 | 0xface_b000..=0xface_b001 => Version::Draft22,
             0xff00_0017..=0xff00_001c | 0xface_b002..=0xface_b013 => Version::Draft23,
             0xff00_001d..=0xff00_0020 => Version::Draft29,
-            0xff00_0021..=0xff00_0022 => Version::One,
             0x5430_3531 => Version::GoogleT051,
             _ => return None,
         };

@@ -95,6 +95,9 @@ impl Verdict {
     }
 }
 
+/// What a datagram looked like, with the token that its recogniser left.
+pub(super) type Suspicion = (Protocol, u64);
+
 /// The ports of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ports {
@@ -140,9 +143,9 @@ pub(super) struct Datagram<'a> {
     /// Whether it goes to a group of hosts, and to which.
     pub(super) group: Option<ports::Group>,
     /// What the latest datagram of this end looked like, with the token that its recogniser left.
-    pub(super) before: Option<(Protocol, u64)>,
+    pub(super) before: Option<Suspicion>,
     /// The same of the other end.
-    pub(super) reply: Option<(Protocol, u64)>,
+    pub(super) reply: Option<Suspicion>,
 }
 
 impl Stream<'_> {
@@ -221,18 +224,18 @@ impl FirstBytes {
 
     /// The bytes in either set.
     pub(super) const fn or(self, other: Self) -> Self {
-        let (Self([a, b, c, d]), Self([e, f, g, h])) = (self, other);
-        Self([a | e, b | f, c | g, d | h])
+        let (Self([a0, a1, a2, a3]), Self([b0, b1, b2, b3])) = (self, other);
+        Self([a0 | b0, a1 | b1, a2 | b2, a3 | b3])
     }
 
     /// Whether the set holds `byte`.
     const fn holds(self, byte: u8) -> bool {
-        let Self([a, b, c, d]) = self;
+        let Self([first, second, third, fourth]) = self;
         let word = match byte / 64 {
-            0 => a,
-            1 => b,
-            2 => c,
-            _ => d,
+            0 => first,
+            1 => second,
+            2 => third,
+            _ => fourth,
         };
         word >> (byte % 64) & 1 == 1
     }

@@ -26,8 +26,7 @@ fn packet(bytes: &[u8]) -> Option<bool> {
     let window = cursor.u8()?;
     if status > 0x1f
         || window != 0
-        || length < 8
-        || length > LONGEST
+        || !(8..=LONGEST).contains(&length)
         || cursor.remaining() > length - 8 && kind != RESPONSE
     {
         return Some(false);
