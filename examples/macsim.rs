@@ -274,7 +274,6 @@ fn counted(finding: &Finding) -> String {
 fn role(image: &str, initiator: &str) -> Role {
     Role {
         tool: TOOLS.contains(&image),
-        interpreter: ["python3", "node", "ruby", "perl", "java"].contains(&image),
         scripting_host: SCRIPTING.contains(&image),
         scripted: SCRIPTING.contains(&initiator),
     }

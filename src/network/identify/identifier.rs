@@ -1,9 +1,9 @@
 //! What moves each flow's identification.
 
 use super::assembly::Limits;
-use super::details::{self, Answers, Conversation, Notes, Progress, quic};
+use super::details::{self, Answers, Conversation, Notes, Progress, google_quic, quic};
 use super::expected::Expected;
-use super::inspection::{Active, Inspection, READING_BYTES, Stage};
+use super::inspection::{Active, Inspection, Layer, READING_BYTES, Stage};
 use super::pool::Pool;
 use super::ports::{self, Group};
 use super::recognise::{self, Datagram, Stream, Verdict};
@@ -163,7 +163,7 @@ impl Identifier {
             self.pool.write(ticket, segment.from_client, offset, payload, limits);
             changed |= self.examine_buffered(active, payload, false, identified);
             // A label that came with this segment may allow more of it to be kept.
-            if active.stage == Stage::Done || active.limits() == limits || active.inside {
+            if active.stage == Stage::Done || active.limits() == limits || active.layer == Layer::Inner {
                 return changed;
             }
         }
@@ -182,7 +182,7 @@ impl Identifier {
             self.expected.read(active.origin, segment.payload, speaker);
             active.stay();
         }
-        if !details::begins_tls(segment.payload) || active.inside {
+        if !details::begins_tls(segment.payload) || active.layer == Layer::Inner {
             return false;
         }
         if let Some(ticket) = active.ticket.take() {
@@ -192,8 +192,7 @@ impl Identifier {
         // Where the other end's part begins is known when it speaks.
         *active.base(!segment.from_client) = None;
         identified.upgraded = Some(Protocol::Tls);
-        active.inside = true;
-        active.enter(Stage::Reading(Protocol::Tls));
+        active.look_inside(Stage::Reading(Protocol::Tls));
         true
     }
 
@@ -245,7 +244,7 @@ impl Identifier {
                     match progress {
                         Progress::More => return seen,
                         Progress::Complete => active.stage = Stage::Done,
-                        Progress::Watch if active.inside => active.stage = Stage::Done,
+                        Progress::Watch if active.layer == Layer::Inner => active.stage = Stage::Done,
                         Progress::Watch => {
                             if protocol == Protocol::Ftp {
                                 self.expected.read(active.origin, fresh, active.client);
@@ -263,11 +262,9 @@ impl Identifier {
                             active.advance(client, server);
                             rest.client = rest.client.get(client..).unwrap_or_default();
                             rest.server = rest.server.get(server..).unwrap_or_default();
-                            if active.inside {
-                                active.stage = Stage::Done;
-                            } else {
-                                active.inside = true;
-                                active.enter(Stage::Undecided);
+                            match active.layer {
+                                Layer::Outer => active.look_inside(Stage::Undecided),
+                                Layer::Inner => active.stage = Stage::Done,
                             }
                             if rest.client.is_empty() && rest.server.is_empty() {
                                 return seen;
@@ -339,6 +336,10 @@ impl Identifier {
                 return progress;
             }
         }
+        if !opened && google_quic::read(datagram, &mut notes) {
+            *changed |= notes.changed;
+            return Progress::Complete;
+        }
         if !opened && held.is_none() {
             // A server's packet, or one that cannot be opened: the client's may follow.
             return if active.budget_is_spent() { Progress::Complete } else { Progress::More };
@@ -375,16 +376,18 @@ impl Identifier {
                 // Without a handshake, silence says nothing about an attempt.
                 false if active.midstream => Protocol::Unknown,
                 false => Protocol::Attempted,
-                true if active.encrypted => Protocol::UnknownEncrypted,
+                true if active.looks_encrypted == Some(true) => Protocol::UnknownEncrypted,
                 true => Protocol::Unknown,
             };
-            if active.inside {
-                changed |= active.spoken_inside && identified.upgraded.replace(unknown) != Some(unknown);
-            } else {
-                identified.protocol = Some(unknown);
-                identified.evidence = Evidence::None;
-                changed = true;
+            match active.layer {
+                Layer::Inner if active.spoken => identified.upgraded = Some(unknown),
+                Layer::Inner => {}
+                Layer::Outer => {
+                    identified.protocol = Some(unknown);
+                    identified.evidence = Evidence::None;
+                }
             }
+            changed = true;
         }
         active.stage = Stage::Done;
         changed
@@ -401,22 +404,26 @@ struct Seen {
 
 /// Writes the label down.
 fn label(active: &Active, protocol: Protocol, identified: &mut Identified) {
-    if active.inside {
-        identified.upgraded = Some(protocol);
-    } else {
-        identified.protocol = Some(protocol);
-        identified.evidence = Evidence::Payload;
+    match active.layer {
+        Layer::Inner => identified.upgraded = Some(protocol),
+        Layer::Outer => {
+            identified.protocol = Some(protocol);
+            identified.evidence = Evidence::Payload;
+        }
     }
 }
 
 /// Asks which protocol both ends of a stream speak.
 fn recognised(active: &mut Active, conversation: &Conversation<'_>, fresh: &[u8]) -> Option<Protocol> {
     let Conversation { client, server, last } = *conversation;
-    let ask = |bytes, reply| match recognise::stream(&Stream { bytes, reply, ports: active.ports, last }) {
-        Verdict::Match(protocol) => Some(protocol),
-        Verdict::Weak(protocol, _) => (active.hint == Some(protocol) && !active.inside).then_some(protocol),
-        Verdict::No => None,
-    };
+    // The port of a proxy says nothing about what passes inside.
+    let hint = active.hint.filter(|_| active.layer == Layer::Outer);
+    let ask =
+        |bytes, reply| match recognise::stream(&Stream { bytes, reply, ports: active.ports, hint, last }) {
+            Verdict::Match(protocol) => Some(protocol),
+            // Streams have no second datagram that could make a suspicion a proof.
+            Verdict::Weak(..) | Verdict::No => None,
+        };
     let mut answer = ask(client, server).or_else(|| ask(server, client));
     // Where the beginning is missing, each segment may be the beginning of a message.
     let incomplete = active.midstream || (client.is_empty() && server.is_empty());
@@ -426,7 +433,7 @@ fn recognised(active: &mut Active, conversation: &Conversation<'_>, fresh: &[u8]
     if active.announced && answer != Some(Protocol::Tls) && !(client.is_empty() && server.is_empty()) {
         answer = Some(Protocol::FtpData);
     }
-    active.spoken_inside |= active.inside;
+    active.spoken |= !(client.is_empty() && server.is_empty());
     if answer.is_none() {
         active.look_at(if client.is_empty() { server } else { client });
     }
@@ -447,6 +454,7 @@ fn recognised_datagram(active: &mut Active, segment: &Segment<'_>) -> Option<Pro
         bytes,
         wire_length,
         ports: active.ports,
+        hint: active.hint.filter(|_| active.stage == Stage::Undecided),
         group: Group::of(active.server),
         before: own,
         reply: other,

@@ -140,3 +140,6 @@ pub struct Segment<'a> {
     /// Length of the payload on the wire, in bytes; more than `payload` where the capture was cut.
     pub wire_payload: u32,
 }
+
+#[cfg(test)]
+mod tests;

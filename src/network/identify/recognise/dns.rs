@@ -26,7 +26,7 @@ fn datagrams(datagram: &Datagram<'_>) -> Verdict {
     match is_message(datagram.bytes) {
         Some(true) => Verdict::Match(protocol),
         // What is malformed, or an opcode of tomorrow, is still a message where the port says so.
-        _ if has_questions(datagram.bytes) => Verdict::Weak(protocol, 0),
+        _ if has_questions(datagram.bytes) => datagram.on_its_port(protocol),
         _ => Verdict::No,
     }
 }

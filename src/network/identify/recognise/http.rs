@@ -34,7 +34,7 @@ fn streams(stream: &Stream<'_>) -> Verdict {
             if stream.reply.first() == Some(&b'<') {
                 Verdict::Match(Protocol::Http)
             } else {
-                Verdict::Weak(Protocol::Http, 0)
+                stream.on_its_port(Protocol::Http)
             }
         }
         Some(_) => Verdict::No,

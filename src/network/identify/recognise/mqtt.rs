@@ -18,7 +18,7 @@ fn streams(stream: &Stream<'_>) -> Verdict {
         (Some(this), Some(other)) if this.telling || other.telling || is_ping => {
             Verdict::Match(Protocol::Mqtt)
         }
-        (Some(this), _) if this.telling => Verdict::Weak(Protocol::Mqtt, 0),
+        (Some(this), _) if this.telling => stream.on_its_port(Protocol::Mqtt),
         _ => Verdict::No,
     }
 }
@@ -118,6 +118,6 @@ mod tests {
         let publish = b"\x30\x07\0\x03a/b12";
         assert_eq!(opening(publish), None);
         assert_eq!(answered(publish, &hex("d000")), Some(Protocol::Mqtt));
-        assert_eq!(answered(b"\x30\x08\0\x03a/b12", &hex("d000")), None);
+        assert_eq!(answered(b"\x30\x07\0\x03a\x01b12", &hex("d000")), None);
     }
 }

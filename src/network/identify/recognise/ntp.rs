@@ -21,7 +21,7 @@ fn packet(datagram: &Datagram<'_>) -> Option<Verdict> {
         return None;
     }
     if mode >= CONTROL {
-        return (datagram.wire_length >= SHORTEST_CONTROL).then_some(Verdict::Weak(Protocol::Ntp, 0));
+        return (datagram.wire_length >= SHORTEST_CONTROL).then_some(datagram.on_its_port(Protocol::Ntp));
     }
     let stratum = cursor.u8()?;
     let poll = cursor.u8()?;
@@ -34,7 +34,7 @@ fn packet(datagram: &Datagram<'_>) -> Option<Verdict> {
     let receive = cursor.u64_be()?;
     let transmit = cursor.u64_be()?;
     let length = datagram.wire_length;
-    let sized = length == LENGTH || (LENGTH + 4..=LONGEST).contains(&length) && length % 4 == 0;
+    let sized = length == LENGTH || (LENGTH + 4..=LONGEST).contains(&length) && length.is_multiple_of(4);
     if mode == 0
         || stratum > 16
         || poll > 24
@@ -66,7 +66,7 @@ fn packet(datagram: &Datagram<'_>) -> Option<Verdict> {
 /// Whether a timestamp lies between 2000 and 2036, when the era ends (RFC 5905, section 6), or shortly after.
 fn is_recent(timestamp: u64) -> bool {
     let seconds = timestamp >> 32;
-    seconds >= YEAR_2000 || seconds < A_DAY * 3_650
+    !(A_DAY * 3_650..YEAR_2000).contains(&seconds)
 }
 
 const CLIENT: u8 = 3;
