@@ -1,5 +1,6 @@
-//! Settings: TOML into typed values, with every default in one place.
+//! Settings: TOML into typed values.
 //!
+//! Each room defines its own settings with their defaults, where their meaning is documented; this file gathers them.
 //! `config/tidemark.toml` in the repository lists every key with its default. An unknown key is an error, so that a misspelt setting is
 //! never silently the default.
 
@@ -8,10 +9,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::detect;
+
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// How departures are scored and when they alert.
+    pub detection: detect::Settings,
     /// Exceptions.
     pub exceptions: ExceptionsConfig,
     /// Where alerts go.
@@ -45,6 +50,14 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
+    /// A setting has a value that cannot be kept.
+    #[error("{path}: [detection] {source}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The key and its rule.
+        source: detect::InvalidSetting,
+    },
     /// The text is not a configuration.
     #[error("{path}: {source}")]
     Wrong {
@@ -65,6 +78,10 @@ impl Config {
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let mut config = Self::parse(&text)
             .map_err(|source| ConfigError::Wrong { path: path.to_owned(), source: Box::new(source) })?;
+        config
+            .detection
+            .validate()
+            .map_err(|source| ConfigError::Invalid { path: path.to_owned(), source })?;
         // A path in the file means the same wherever the command is started.
         let folder = path.parent().unwrap_or(Path::new(""));
         for named in [&mut config.exceptions.directory, &mut config.output.file].into_iter().flatten() {

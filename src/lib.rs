@@ -29,10 +29,18 @@ pub mod process;
 
 pub mod network;
 
+pub mod baseline;
+
 pub mod detect;
+
+pub mod engine;
 
 pub mod exceptions;
 
 pub mod alert;
 
 pub mod sink;
+
+pub mod daemon;
+
+pub mod cli;

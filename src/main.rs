@@ -1,3 +1,5 @@
 //! The `tidemark` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    tidemark::cli::main()
+}

@@ -74,6 +74,7 @@ impl Alert {
             finding: key,
             subject: finding.subject.clone(),
             channels: finding.channels.clone(),
+            unless: finding.unless.clone(),
             return_period: ReturnPeriod {
                 days: rounded(10_f64.powf(score)),
                 words: return_period_in_words(10_f64.powf(score)),
@@ -102,6 +103,7 @@ impl Alert {
                 active_subjects: finding.active_subjects,
                 imbalance: finding.imbalance.map(rounded),
                 held_back: finding.held_back,
+                held: finding.held.clone(),
             },
             coverage: detection.losses.clone(),
             exception,
@@ -151,6 +153,8 @@ fn summary(detection: &Detection) -> String {
             Channel::Volume => "it never sent this much in an hour or a day".to_owned(),
             Channel::Destination => "so much never went to a destination that was new to it".to_owned(),
             Channel::Protocol => format!("it never spoke {protocol} here before"),
+            Channel::Received => "it never received this much in an hour or a day".to_owned(),
+            Channel::FanOut => "it never made this many connections in an hour or a day".to_owned(),
             Channel::Initiator => match &who.initiator {
                 Some(initiator) => format!("{} is not known to run {name}", display_name(initiator)),
                 None => format!("what ran it is not known to run {name}"),

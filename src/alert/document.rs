@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::attack::Attack;
 use super::id::FindingKey;
 use super::risk::Risk;
-use crate::detect::{BaselineState, ChannelScore, Severity};
+use crate::detect::{BaselineState, ChannelScore, Counterfactual, Held, Severity};
 use crate::network::Counters;
 use crate::network::identify::Metadata;
 use crate::network::{Evidence, Protocol};
@@ -40,6 +40,9 @@ pub struct Alert {
     pub subject: Subject,
     /// Each channel with its score, what was seen and what is usual.
     pub channels: Vec<ChannelScore>,
+    /// What would have kept it from alerting: each line alone would do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unless: Vec<Counterfactual>,
     /// The score in words.
     pub return_period: ReturnPeriod,
     /// The baseline departed from.
@@ -235,6 +238,9 @@ pub struct Context {
     pub imbalance: Option<f64>,
     /// Findings held back since the last alert of this subject.
     pub held_back: u32,
+    /// The strongest of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Held>,
 }
 
 /// What could not be seen since observation began.

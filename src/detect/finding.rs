@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::network::Protocol;
+use crate::baseline::ProtocolUse;
 use crate::observation::{Timestamp, ZoneOffset};
-use crate::process::{Role, Subject};
+use crate::process::{Role, Subject, Who};
 
 /// What one update of a flow says about its subject.
 #[derive(Debug, Clone)]
@@ -34,27 +34,8 @@ pub struct Activity<'a> {
     pub bytes_in: u64,
     /// Whether the flow began with this update.
     pub began: bool,
-}
-
-/// A protocol as novelty sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ProtocolUse {
-    /// The label.
-    pub protocol: Protocol,
-    /// The port, only as well-known for this protocol or other.
-    pub port: PortClass,
-}
-
-/// What the port says about the payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PortClass {
-    /// A port registered for this protocol.
-    WellKnown,
-    /// A port registered for nothing that tidemark knows.
-    Other,
-    /// A port registered for another protocol: `ssh` on 443.
-    Contradicts,
+    /// The process, kept beside a finding that is held back, so that the next one that leaves can name it.
+    pub who: Option<&'a Arc<Who>>,
 }
 
 /// A departure from a baseline, scored.
@@ -84,10 +65,118 @@ pub struct Finding {
     pub baseline: BaselineSummary,
     /// Whether the Mac still learns: then only what must not wait leaves as an alert.
     pub mac_state: BaselineState,
-    /// Findings held back by the daily cap or by deduplication since the last one that left.
+    /// Findings of this subject held back by the daily cap, by deduplication or by learning since the last one that left.
     pub held_back: u32,
-    /// How often this finding was given out before.
+    /// The strongest of them, at most [`Finding::KEPT_HELD`], strongest first.
+    pub held: Vec<Held>,
+    /// How many alerts of this subject were given out before.
     pub occurrence: u32,
+    /// What would have to be different for this not to alert: each line alone would do.
+    pub unless: Vec<Counterfactual>,
+}
+
+impl Finding {
+    /// How many findings that were held back are kept in full a subject.
+    pub const KEPT_HELD: usize = 4;
+}
+
+/// A finding that did not leave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// When.
+    pub time: Timestamp,
+    /// S.
+    pub score: f64,
+    /// Why it was held.
+    pub reason: HeldReason,
+    /// Where the bytes went.
+    pub destination: Option<Arc<str>>,
+    /// The command line of the process: path and arguments, at most [`Held::COMMAND`] bytes.
+    pub command: Option<Arc<str>>,
+}
+
+impl Held {
+    /// The most bytes of a command line that are kept.
+    pub const COMMAND: usize = 256;
+}
+
+/// Why a finding was held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldReason {
+    /// The subject alerted less than 24 hours ago, and nothing was new about it.
+    Repeated,
+    /// The Mac's alerts of the day were spent.
+    Capped,
+    /// The Mac still learns.
+    Learning,
+    /// The Mac settles after a change.
+    Settling,
+}
+
+/// One difference that would have kept a finding under the threshold.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Counterfactual {
+    /// The channel that would be different.
+    pub channel: Channel,
+    /// How.
+    #[serde(flatten)]
+    pub condition: Condition,
+}
+
+/// What a [`Counterfactual`] asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// The channel's bytes of the hour and of the day had both stayed at or under this share (0 to 1) of what was seen: `bytes` in the day.
+    BytesAtMost {
+        /// Bytes in the day.
+        bytes: u64,
+        /// Share of what was seen.
+        share: f64,
+    },
+    /// The subject had done it before: the protocol, the pair of tool and initiator, the destinations.
+    SeenBefore,
+}
+
+/// What was held back, told once: at the end of a day whose cap was reached, or when settling ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Digest {
+    /// When it was told.
+    pub time: Timestamp,
+    /// Why the findings were held.
+    pub reason: HeldReason,
+    /// How many.
+    pub count: u32,
+    /// Subjects concerned with their highest score, strongest first, at most [`Digest::KEPT`].
+    pub strongest: Vec<(Subject, f64)>,
+}
+
+impl Digest {
+    /// How many subjects a digest names.
+    pub const KEPT: usize = 10;
+}
+
+/// What became of a finding after the organisation's exceptions were asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// It left as an alert: it counts for trim, cap and the 24 hours, and what it saw is learnt with weight 0.1.
+    Alerted,
+    /// An exception covers it: it moves neither trim nor cap nor the 24 hours.
+    Suppressed {
+        /// The exception says that the behaviour is normal: it is learnt in full.
+        learn: bool,
+    },
+}
+
+/// What an analyst says about a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Normal for this subject: what it saw is learnt in full.
+    Benign,
+    /// An attack: what it saw is forgotten, and it does not count against the budget.
+    Malicious,
 }
 
 /// One channel's word.
@@ -119,6 +208,24 @@ pub enum Channel {
     Protocol,
     /// A tool started by what never started it.
     Initiator,
+    /// Bytes in; off by default.
+    Received,
+    /// New flows; off by default.
+    FanOut,
+}
+
+impl Channel {
+    /// Its name, as in a document.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Volume => "volume",
+            Self::Destination => "destination",
+            Self::Protocol => "protocol",
+            Self::Initiator => "initiator",
+            Self::Received => "received",
+            Self::FanOut => "fan_out",
+        }
+    }
 }
 
 /// How rare, in words.
@@ -163,7 +270,7 @@ impl fmt::Display for Severity {
 }
 
 /// What a baseline is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BaselineState {
     /// Too young to judge by itself.

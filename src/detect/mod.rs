@@ -3,9 +3,20 @@
 //! Every update of an attributed flow enters as an [`Activity`]; a departure from the subject's baseline leaves as a [`Finding`], whose
 //! score is the base-10 logarithm of the days until this Mac would show something like it again.
 
+mod assess;
+mod budget;
+mod channel;
+mod detector;
+mod explain;
 mod finding;
+mod host;
+mod record;
+mod settings;
 
+pub use crate::baseline::{PortClass, ProtocolUse};
+pub use detector::Detector;
 pub use finding::{
-    Activity, BaselineState, BaselineSummary, Channel, ChannelScore, Finding, PortClass, ProtocolUse,
-    Severity,
+    Activity, BaselineState, BaselineSummary, Channel, ChannelScore, Condition, Counterfactual, Digest,
+    Disposition, Finding, Held, HeldReason, Severity, Verdict,
 };
+pub use settings::{Fleet, InvalidSetting, Settings};

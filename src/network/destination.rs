@@ -67,7 +67,7 @@ pub struct Destination {
 pub enum Reach {
     /// This Mac: 127/8, `::1`.
     Loopback,
-    /// This link: 169.254/16, fe80::/10; or no address yet.
+    /// This link: 169.254/16, `fe80::/10`; or no address yet.
     LinkLocal,
     /// A group, or everyone on the link.
     Multicast,
@@ -122,7 +122,7 @@ fn network(address: IpAddr) -> Arc<str> {
 }
 
 /// The IPv4 address within an IPv6 one, mapped or translated: on a network with IPv6 alone, macOS reaches the whole of the IPv4 Internet
-/// through 64:ff9b::/96 (RFC 6052), which must not become one destination.
+/// through `64:ff9b::/96` (RFC 6052), which must not become one destination.
 fn plain(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => match address.segments() {

@@ -28,13 +28,17 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// What passed one way.
-    pub(super) fn one_way(outward: bool, packets: u64, payload: u64, wire: u64) -> Self {
-        if outward {
-            Self { bytes_out: payload, packets_out: packets, wire_bytes_out: wire, ..Self::default() }
+    /// Adds what passed one way.
+    #[inline]
+    pub(super) fn add(&mut self, outward: bool, packets: u64, payload: u64, wire: u64) {
+        let (own_packets, own_bytes, own_wire) = if outward {
+            (&mut self.packets_out, &mut self.bytes_out, &mut self.wire_bytes_out)
         } else {
-            Self { bytes_in: payload, packets_in: packets, wire_bytes_in: wire, ..Self::default() }
-        }
+            (&mut self.packets_in, &mut self.bytes_in, &mut self.wire_bytes_in)
+        };
+        *own_packets = own_packets.saturating_add(packets);
+        *own_bytes = own_bytes.saturating_add(payload);
+        *own_wire = own_wire.saturating_add(wire);
     }
 
     /// Each counter of both, by itself.
@@ -157,7 +161,7 @@ pub struct FlowUpdate<'a, T> {
     pub flow: &'a Flow,
     /// The caller's own.
     pub tag: &'a mut T,
-    /// When it grew last, or for [`Phase::Ended`] when it ended. All growth of an update lies in one [`SPAN`](super::SPAN), together with
+    /// When it grew last; for [`Phase::Ended`], and what is only identified then, when it ended. All growth of an update lies in one [`SPAN`](super::SPAN), together with
     /// this time, and spans are told in their order: whoever keeps windows of calendar hours may close one when an update lies after it.
     pub time: Timestamp,
     /// How much it grew since the last update; what is `unwindowed` never appears here.

@@ -41,7 +41,7 @@ pub struct FlowRecord {
     pub metadata: Option<Metadata>,
     /// How its process was found.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub attribution: Option<Arc<str>>,
+    pub attribution: Option<&'static str>,
 }
 
 impl FlowRecord {
@@ -98,7 +98,7 @@ impl FlowRecord {
 
     /// With how its process was found.
     #[must_use]
-    pub fn attributed(self, how: Arc<str>) -> Self {
+    pub fn attributed(self, how: &'static str) -> Self {
         Self { attribution: Some(how), ..self }
     }
 }
@@ -135,22 +135,20 @@ mod tests {
                 protocol: Some(Protocol::Tls),
                 evidence: Evidence::Payload,
                 port_protocol: Some(Protocol::Tls),
-                upgraded: None,
-                resolved_name: None,
                 metadata: Some(Box::new(Metadata {
                     server_name: Some("example.com".into()),
                     alpn: vec!["h2".into()],
                     ..Metadata::default()
                 })),
+                ..Identified::default()
             },
         }
     }
 
     #[test]
     fn names_are_those_of_the_recording_format() {
-        let record = FlowRecord::new(&flow(), FlowState::Closed)
-            .in_capture("a.pcap".into())
-            .attributed("exact".into());
+        let record =
+            FlowRecord::new(&flow(), FlowState::Closed).in_capture("a.pcap".into()).attributed("exact");
         let expected = serde_json::json!({
             "time": "1970-01-01T00:00:01.000000000Z", "flow_id": "2-7", "pid": 42, "pidversion": 3,
             "process": "curl", "transport": "tcp", "local": "192.0.2.1:50000", "remote": "[2001:db8::1]:443",

@@ -10,6 +10,7 @@
 mod flow;
 mod packet;
 mod process;
+mod seconds;
 mod time;
 
 pub use flow::{FlowReport, FlowState, Transport};
@@ -100,8 +101,9 @@ pub struct Gap {
 pub struct Clock {
     /// The wall clock.
     pub time: Timestamp,
-    /// Time since boot during which the Mac was awake.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Time since boot during which the Mac was awake; written as a number of seconds, exact to the
+    /// microsecond for thirty years.
+    #[serde(default, rename = "awake_seconds", with = "seconds", skip_serializing_if = "Option::is_none")]
     pub awake: Option<Duration>,
 }
 

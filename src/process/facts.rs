@@ -115,8 +115,8 @@ pub enum ScriptSource {
     Stdin,
 }
 
-/// How a flow's process was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+/// How a flow's process was found, surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// By process number and generation.
@@ -130,6 +130,19 @@ pub enum Method {
     /// Not at all.
     #[default]
     None,
+}
+
+impl Method {
+    /// Its name in records and alerts.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Effective => "effective",
+            Self::Pid => "pid",
+            Self::Snapshot => "snapshot",
+            Self::None => "none",
+        }
+    }
 }
 
 /// Whose a flow is.

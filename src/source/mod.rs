@@ -5,9 +5,20 @@
 //! counted, and what follows it is still read. Nothing in this room panics on foreign bytes.
 
 pub mod capture;
+mod eslogger;
+mod lines;
+mod merge;
+mod open;
 pub mod packet_tap;
+mod process_monitor;
+pub mod recording;
 mod report;
+mod text;
 
+pub use eslogger::Sequence;
+pub use merge::{Input, Merged, Origins};
+pub use open::{OpenError, OpenOptions, open, open_reader};
+pub use recording::{RecordingReader, RecordingWriter};
 pub use report::{Fault, Position, SourceReport};
 
 use crate::observation::Observation;
@@ -16,4 +27,12 @@ use crate::observation::Observation;
 pub trait Source: Iterator<Item = Observation> {
     /// What was read so far, and what was not.
     fn report(&self) -> &SourceReport;
+
+    /// The sequence numbers that this source expects next, for the source that goes on where this one ends.
+    fn expectation(&self) -> Sequence {
+        Sequence::default()
+    }
+
+    /// Goes on where another source ended. To be said before the first observation is taken.
+    fn expect(&mut self, _sequence: Sequence) {}
 }

@@ -16,6 +16,10 @@ pub struct SourceReport {
     pub bytes: u64,
     /// Records (lines, packets, blocks) that could not be read and were skipped.
     pub malformed: u64,
+    /// Readable records that tidemark has no use for, such as events of types that it does not follow.
+    pub other: u64,
+    /// Observations that came late, but early enough for the merge to put them in their place.
+    pub reordered: u64,
     /// Observations that were earlier than one already yielded by this source.
     pub out_of_order: u64,
     /// The first [`SourceReport::KEPT_FAULTS`] faults, in the order met.
@@ -25,7 +29,7 @@ pub struct SourceReport {
 }
 
 impl SourceReport {
-    /// How many faults are kept in full; the rest are counted in [`SourceReport::malformed`].
+    /// How many faults are kept in full; the rest are only counted.
     pub const KEPT_FAULTS: usize = 8;
 
     /// An account of the input of this name.
@@ -38,6 +42,15 @@ impl SourceReport {
         self.malformed = self.malformed.saturating_add(1);
         let fault = Fault { position, what: what.into() };
         tracing::debug!(input = %self.name, %fault, "skipped");
+        if self.faults.len() < Self::KEPT_FAULTS {
+            self.faults.push(fault);
+        }
+    }
+
+    /// Keeps a fault that cost no record: something that a person should know about the input.
+    pub fn warn(&mut self, position: Position, what: impl Into<String>) {
+        let fault = Fault { position, what: what.into() };
+        tracing::debug!(input = %self.name, %fault, "odd");
         if self.faults.len() < Self::KEPT_FAULTS {
             self.faults.push(fault);
         }

@@ -104,7 +104,7 @@ fn cisco_hdlc(mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded>
     ethertype(u16::from_be_bytes([high, low]), layer, depth)
 }
 
-/// A PPPoE session header (RFC 2516 section 4), then a PPP frame.
+/// A `PPPoE` session header (RFC 2516 section 4), then a PPP frame.
 fn pppoe(mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
     let [_version, code, _, _, high, low] = layer.array()?;
     if code != PPPOE_DATA {

@@ -4,8 +4,8 @@
 //! says with [`Undecoded`] why there is neither. Lengths are those on the wire: a capture that cut the packet changes what can be seen
 //! of the payload, never how long it is said to be, and the padding of a short Ethernet frame is not payload.
 //!
-//! A tunnel (IP in IP, 6in4, GRE) is walked into; where its inside cannot be read, the tunnel itself is the datagram. AH and ESP are
-//! not: what uses them is known as IPsec. Everything that can nest draws on one [budget](Depth).
+//! A tunnel (IP in IP, IPv6 in IPv4, GRE) is walked into; where its inside cannot be read, the tunnel itself is the datagram. AH and ESP are
+//! not: what uses them is known as `ipsec`. Everything that can nest draws on one budget.
 
 mod ip;
 mod link;
@@ -34,8 +34,21 @@ pub struct Datagram<'a> {
     pub wire_payload: u32,
     /// The TCP header.
     pub tcp: Option<TcpHeader>,
-    /// Names the fragments that follow, where some do.
-    pub fragment: Option<FragmentKey>,
+    /// The identification of the fragments that follow, where some do.
+    pub first_of: Option<u32>,
+}
+
+impl Datagram<'_> {
+    /// What the fragments that follow have in common, where some do.
+    pub fn fragments(&self) -> Option<FragmentKey> {
+        let Self { transport, source, destination, first_of, .. } = *self;
+        first_of.map(|identification| FragmentKey {
+            source: source.ip(),
+            destination: destination.ip(),
+            transport,
+            identification,
+        })
+    }
 }
 
 /// A fragment without its transport header.
@@ -192,7 +205,7 @@ impl<'a> Layer<'a> {
 struct Depth(u8);
 
 impl Depth {
-    /// Real stacks are not half as deep: two VLAN tags, a PPPoE session, three MPLS labels, a GRE tunnel and four IPv6 extension
+    /// Real stacks are not half as deep: two VLAN tags, a `PPPoE` session, three MPLS labels, a GRE tunnel and four IPv6 extension
     /// headers make eleven.
     const FULL: Self = Self(16);
 

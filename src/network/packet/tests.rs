@@ -141,7 +141,7 @@ fn the_first_fragment_names_the_others() {
     let first = datagram(LinkType::RAW, &first);
     assert_eq!(first.wire_payload, 40);
     let Ok(Walk::LaterFragment(later)) = walked(LinkType::RAW, &later) else { panic!() };
-    assert_eq!(first.fragment, Some(later.key));
+    assert_eq!(first.fragments(), Some(later.key));
     assert_eq!(later.wire_payload, 60);
 
     let fragment = |offset: u16, payload: &[u8]| {
@@ -152,9 +152,9 @@ fn the_first_fragment_names_the_others() {
     let first = datagram(LinkType::RAW, &packet);
     let packet = fragment(48, &whole[48..]);
     let Ok(Walk::LaterFragment(later)) = walked(LinkType::RAW, &packet) else { panic!() };
-    assert_eq!(first.fragment, Some(later.key));
+    assert_eq!(first.fragments(), Some(later.key));
     let packet = fragment(0, &whole);
-    assert_eq!(datagram(LinkType::RAW, &packet).fragment, None, "an atomic fragment is whole");
+    assert_eq!(datagram(LinkType::RAW, &packet).first_of, None, "an atomic fragment is whole");
 }
 
 #[test]

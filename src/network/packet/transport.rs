@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::ip::Carrier;
-use super::{Datagram, FragmentKey, Layer, TcpFlags, TcpHeader, Undecoded, Walk};
+use super::{Datagram, Layer, TcpFlags, TcpHeader, Undecoded, Walk};
 use crate::observation::Transport;
 
 /// Walks from the transport header on.
@@ -24,7 +24,7 @@ pub(super) fn opaque(transport: Transport, carrier: Carrier, layer: Layer<'_>) -
         payload: layer.rest(),
         wire_payload: layer.wire,
         tcp: None,
-        fragment: None,
+        first_of: None,
     })
 }
 
@@ -52,7 +52,7 @@ fn tcp(carrier: Carrier, mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
             acknowledgement: u32::from_be_bytes([a0, a1, a2, a3]),
             flags: TcpFlags(flags),
         }),
-        fragment: fragment_key(Transport::Tcp, carrier),
+        first_of: carrier.first_of,
     }))
 }
 
@@ -73,13 +73,8 @@ fn udp(carrier: Carrier, mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
         payload: layer.rest(),
         wire_payload: layer.wire,
         tcp: None,
-        fragment: fragment_key(Transport::Udp, carrier),
+        first_of: carrier.first_of,
     }))
-}
-
-fn fragment_key(transport: Transport, carrier: Carrier) -> Option<FragmentKey> {
-    let Carrier { source, destination, first_of } = carrier;
-    first_of.map(|identification| FragmentKey { source, destination, transport, identification })
 }
 
 /// The least a TCP header can be, in bytes.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::clock::nanos;
-use super::entry::Entry;
-use super::slab::{Slab, Slot};
+use super::entry::Flows;
+use super::slab::Slot;
 
 /// How long a flow may be silent depends on what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,32 +93,32 @@ impl Aging {
     }
 
     /// The flow that has been due for longest.
-    pub(super) fn due<T>(&mut self, flows: &Slab<Entry<T>>, steady: u64) -> Option<Slot> {
+    pub(super) fn due<T>(&mut self, flows: &Flows<T>, steady: u64) -> Option<Slot> {
         let first = self.first_by(flows, Class::due);
         self.next_due = first.map_or(u64::MAX, |(due, _)| due);
         first.filter(|(due, _)| *due <= steady).map(|(_, slot)| slot)
     }
 
     /// The flow that has been silent for longest.
-    pub(super) fn oldest<T>(&self, flows: &Slab<Entry<T>>) -> Option<Slot> {
+    pub(super) fn oldest<T>(&self, flows: &Flows<T>) -> Option<Slot> {
         self.first_by(flows, |_, queued| queued).map(|(_, slot)| slot)
     }
 
-    fn first_by<T>(&self, flows: &Slab<Entry<T>>, key: impl Fn(Class, u64) -> u64) -> Option<(u64, Slot)> {
+    fn first_by<T>(&self, flows: &Flows<T>, key: impl Fn(Class, u64) -> u64) -> Option<(u64, Slot)> {
         let heads = Class::ALL.into_iter().zip(&self.queues).filter_map(|(class, queue)| {
             let slot = queue.oldest?;
-            Some((key(class, flows.get(slot)?.link.queued), slot))
+            Some((key(class, flows.hot(slot)?.link.queued), slot))
         });
         heads.min_by_key(|(key, _)| *key)
     }
 
     /// Puts a flow that is in no queue at the young end of its class.
-    pub(super) fn enter<T>(&mut self, flows: &mut Slab<Entry<T>>, slot: Slot, steady: u64) {
-        let Some(entry) = flows.get_mut(slot) else { return };
-        let class = entry.class;
+    pub(super) fn enter<T>(&mut self, flows: &mut Flows<T>, slot: Slot, steady: u64) {
+        let Some(hot) = flows.hot_mut(slot) else { return };
+        let class = hot.class;
         let Some(queue) = self.queues.get_mut(class as usize) else { return };
-        entry.link = Link { older: queue.newest, newer: None, queued: steady };
-        match queue.newest.replace(slot).and_then(|newest| flows.get_mut(newest)) {
+        hot.link = Link { older: queue.newest, newer: None, queued: steady };
+        match queue.newest.replace(slot).and_then(|newest| flows.hot_mut(newest)) {
             Some(neighbour) => neighbour.link.newer = Some(slot),
             None => queue.oldest = Some(slot),
         }
@@ -126,15 +126,15 @@ impl Aging {
     }
 
     /// Takes a flow out of the queue of its class.
-    pub(super) fn leave<T>(&mut self, flows: &mut Slab<Entry<T>>, slot: Slot) {
-        let Some(entry) = flows.get(slot) else { return };
-        let Link { older, newer, .. } = entry.link;
-        let Some(queue) = self.queues.get_mut(entry.class as usize) else { return };
-        match older.and_then(|older| flows.get_mut(older)) {
+    pub(super) fn leave<T>(&mut self, flows: &mut Flows<T>, slot: Slot) {
+        let Some(hot) = flows.hot(slot) else { return };
+        let Link { older, newer, .. } = hot.link;
+        let Some(queue) = self.queues.get_mut(hot.class as usize) else { return };
+        match older.and_then(|older| flows.hot_mut(older)) {
             Some(neighbour) => neighbour.link.newer = newer,
             None => queue.oldest = newer,
         }
-        match newer.and_then(|newer| flows.get_mut(newer)) {
+        match newer.and_then(|newer| flows.hot_mut(newer)) {
             Some(neighbour) => neighbour.link.older = older,
             None => queue.newest = older,
         }
@@ -142,14 +142,14 @@ impl Aging {
 
     /// The flow was active, and belongs to this class now.
     #[inline]
-    pub(super) fn touch<T>(&mut self, flows: &mut Slab<Entry<T>>, slot: Slot, class: Class, steady: u64) {
-        let Some(entry) = flows.get(slot) else { return };
-        if entry.class == class && steady.saturating_sub(entry.link.queued) < nanos(GRAIN) {
+    pub(super) fn touch<T>(&mut self, flows: &mut Flows<T>, slot: Slot, class: Class, steady: u64) {
+        let Some(hot) = flows.hot(slot) else { return };
+        if hot.class == class && steady.saturating_sub(hot.link.queued) < nanos(GRAIN) {
             return;
         }
         self.leave(flows, slot);
-        if let Some(entry) = flows.get_mut(slot) {
-            entry.class = class;
+        if let Some(hot) = flows.hot_mut(slot) {
+            hot.class = class;
         }
         self.enter(flows, slot, steady);
     }

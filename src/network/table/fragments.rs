@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::clock::nanos;
 use super::slab::Slot;
-use crate::network::flow::Counters;
 use crate::network::packet::FragmentKey;
 use crate::network::report::Count;
 use crate::observation::{Direction, Origin};
@@ -40,10 +39,6 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) fn one(payload: u32, wire: u32) -> Self {
         Self { packets: 1, payload: u64::from(payload), wire: u64::from(wire) }
-    }
-
-    pub(super) fn going(self, outward: bool) -> Counters {
-        Counters::one_way(outward, self.packets, self.payload, self.wire)
     }
 }
 

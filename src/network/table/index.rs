@@ -1,49 +1,78 @@
 //! How a flow is found: by its two ends, or by the name that its producer gave it.
 
-use std::hash::{BuildHasher, Hasher};
-use std::net::SocketAddr;
+use std::hash::BuildHasher;
+use std::net::{IpAddr, SocketAddr};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use super::entry::Entry;
-use super::slab::{Slab, Slot};
+use super::entry::{Flows, Hot};
+use super::slab::Slot;
 use crate::network::flow::FlowId;
 use crate::observation::{Direction, Origin, Transport};
 
-/// Two ends and what they speak over.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Tuple {
-    pub(super) origin: Origin,
-    pub(super) transport: Transport,
-    pub(super) source: SocketAddr,
-    pub(super) destination: SocketAddr,
+/// Two ends in order, and what they speak over: the same for both directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    low: u128,
+    high: u128,
+    /// Of the low end, then of the high one.
+    ports: u32,
+    origin: Origin,
+    protocol: u8,
+}
+
+impl Key {
+    /// The key, and whether the first of the two ends is the low one. IPv4 addresses stand as IPv6 writes them (RFC 4291 section 2.5.5.2).
+    #[inline]
+    pub(super) fn new(
+        origin: Origin,
+        transport: Transport,
+        first: SocketAddr,
+        second: SocketAddr,
+    ) -> (Self, bool) {
+        let (a, b) = ((bits(first.ip()), first.port()), (bits(second.ip()), second.port()));
+        let first_is_low = a <= b;
+        let (low, high) = if first_is_low { (a, b) } else { (b, a) };
+        let ports = u32::from(low.1) << 16 | u32::from(high.1);
+        (Self { low: low.0, high: high.0, ports, origin, protocol: transport.number() }, first_is_low)
+    }
+}
+
+#[inline]
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => 0xffff_0000_0000 | u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    }
 }
 
 /// A packet or report on its way to its flow.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sighting {
-    pub(super) tuple: Tuple,
+    pub(super) key: Key,
+    /// Which end of the key sent it.
+    pub(super) source_is_low: bool,
     pub(super) direction: Option<Direction>,
     pub(super) pid: Option<i32>,
 }
 
 impl Sighting {
-    /// The Mac's end, where the direction says so.
-    fn local(&self) -> Option<SocketAddr> {
-        self.direction.map(|direction| match direction {
-            Direction::Outbound => self.tuple.source,
-            Direction::Inbound => self.tuple.destination,
-        })
+    /// Whether it goes away from the flow's local end.
+    #[inline]
+    pub(super) fn is_outward(&self, hot: &Hot) -> bool {
+        self.source_is_low == hot.local_is_low
     }
 
     /// How well the flow suits; `None` where it is somebody else's.
-    fn suits<T>(&self, entry: &Entry<T>) -> Option<Suits> {
-        if self.local().is_some_and(|local| local != entry.flow.local) {
+    #[inline]
+    fn suits(&self, hot: &Hot) -> Option<Suits> {
+        let outward = self.direction.map(|direction| direction == Direction::Outbound);
+        if outward.is_some_and(|outward| outward != self.is_outward(hot)) {
             return None;
         }
-        match (self.pid, entry.flow.owner.process) {
-            (Some(pid), Some(owner)) if pid == owner.pid => Some(Suits::Owner),
+        match (self.pid, hot.pid) {
+            (Some(pid), Some(owner)) if pid == owner => Some(Suits::Owner),
             (Some(_), Some(_)) => None,
             _ => Some(Suits::Unowned),
         }
@@ -82,58 +111,70 @@ impl Index {
     #[inline]
     pub(super) fn find<T>(
         &self,
-        flows: &Slab<Entry<T>>,
+        flows: &Flows<T>,
         sighting: &Sighting,
-        accepts: impl Fn(&Entry<T>) -> bool,
+        accepts: impl Fn(&Hot) -> bool,
     ) -> Option<Slot> {
-        let candidates = self.chain(flows, &sighting.tuple).filter_map(|slot| {
-            let entry = flows.get(slot).filter(|entry| accepts(entry))?;
-            Some(((sighting.suits(entry)?, entry.flow.last), slot))
-        });
-        candidates.max_by_key(|(rank, _)| *rank).map(|(_, slot)| slot)
+        let mut next = self.head(flows, &sighting.key);
+        let mut best = None;
+        while let Some(slot) = next {
+            let hot = flows.hot(slot)?;
+            next = hot.same_tuple;
+            if let Some(suits) = sighting.suits(hot).filter(|_| accepts(hot)) {
+                let rank = (suits, hot.last);
+                if best.is_none_or(|(other, _)| rank > other) {
+                    best = Some((rank, slot));
+                }
+            }
+        }
+        best.map(|(_, slot)| slot)
     }
 
     /// The oldest flow of a 5-tuple that has as many as are kept.
-    pub(super) fn crowded_out<T>(&self, flows: &Slab<Entry<T>>, tuple: &Tuple) -> Option<Slot> {
-        self.chain(flows, tuple).nth(SAME_TUPLE - 1)
+    pub(super) fn crowded_out<T>(&self, flows: &Flows<T>, key: &Key) -> Option<Slot> {
+        self.chain(flows, key).nth(SAME_TUPLE - 1)
+    }
+
+    #[inline]
+    fn head<T>(&self, flows: &Flows<T>, key: &Key) -> Option<Slot> {
+        let is_it = |slot: &Slot| flows.hot(*slot).is_some_and(|hot| hot.key == *key);
+        self.tuples.find(self.hasher.hash_one(key), is_it).copied()
     }
 
     /// The flows of a 5-tuple, youngest first.
-    fn chain<'a, T>(&self, flows: &'a Slab<Entry<T>>, tuple: &Tuple) -> impl Iterator<Item = Slot> + 'a {
-        let head = self.tuples.find(self.tuple_hash(tuple), |slot| is_between(flows, *slot, tuple)).copied();
-        std::iter::successors(head, |slot| flows.get(*slot)?.same_tuple)
+    fn chain<'a, T>(&self, flows: &'a Flows<T>, key: &Key) -> impl Iterator<Item = Slot> + 'a {
+        std::iter::successors(self.head(flows, key), |slot| flows.hot(*slot)?.same_tuple)
     }
 
     /// Makes a flow findable by its ends.
-    pub(super) fn insert<T>(&mut self, flows: &mut Slab<Entry<T>>, slot: Slot) {
-        let Some(entry) = flows.get(slot) else { return };
-        let tuple = entry_tuple(entry);
-        let hash = self.tuple_hash(&tuple);
-        let next = self.tuples.find_mut(hash, |head| is_between(flows, *head, &tuple));
-        let next = next.map(|head| std::mem::replace(head, slot));
-        if next.is_none() {
-            let hasher = self.hasher.clone();
-            self.tuples.insert_unique(hash, slot, |slot| {
-                flows.get(*slot).map_or(0, |entry| hash_tuple(&hasher, &entry_tuple(entry)))
-            });
-        }
-        if let Some(entry) = flows.get_mut(slot) {
-            entry.same_tuple = next;
+    pub(super) fn insert<T>(&mut self, flows: &mut Flows<T>, slot: Slot) {
+        let Some(key) = flows.hot(slot).map(|hot| hot.key) else { return };
+        let Self { hasher, tuples, .. } = self;
+        let hash = |slot: &Slot| flows.hot(*slot).map_or(0, |hot| hasher.hash_one(hot.key));
+        let is_it = |slot: &Slot| flows.hot(*slot).is_some_and(|hot| hot.key == key);
+        let next = match tuples.find_mut(hash(&slot), is_it) {
+            Some(head) => Some(std::mem::replace(head, slot)),
+            None => {
+                tuples.insert_unique(hash(&slot), slot, hash);
+                None
+            }
+        };
+        if let Some(hot) = flows.hot_mut(slot) {
+            hot.same_tuple = next;
         }
     }
 
     /// A flow is no longer found by its ends.
-    pub(super) fn remove<T>(&mut self, flows: &mut Slab<Entry<T>>, slot: Slot) {
-        let Some(entry) = flows.get_mut(slot) else { return };
-        let next = entry.same_tuple.take();
-        let tuple = entry_tuple(entry);
-        let hash = self.tuple_hash(&tuple);
-        let mut before = self.chain(flows, &tuple).take_while(|before| *before != slot).last();
-        if let Some(before) = before.as_mut().and_then(|before| flows.get_mut(*before)) {
+    pub(super) fn remove<T>(&mut self, flows: &mut Flows<T>, slot: Slot) {
+        let Some(hot) = flows.hot_mut(slot) else { return };
+        let next = hot.same_tuple.take();
+        let key = hot.key;
+        let before = self.chain(flows, &key).take_while(|before| *before != slot).last();
+        if let Some(before) = before.and_then(|before| flows.hot_mut(before)) {
             if before.same_tuple == Some(slot) {
                 before.same_tuple = next;
             }
-        } else if let Ok(head) = self.tuples.find_entry(hash, |head| *head == slot) {
+        } else if let Ok(head) = self.tuples.find_entry(self.hasher.hash_one(key), |head| *head == slot) {
             match next {
                 Some(next) => *head.into_mut() = next,
                 None => drop(head.remove()),
@@ -142,82 +183,34 @@ impl Index {
     }
 
     /// The flow that reports call by this name.
-    pub(super) fn named<T>(&self, flows: &Slab<Entry<T>>, origin: Origin, name: &str) -> Option<Slot> {
-        let is_called = |slot: &Slot| flows.get(*slot).and_then(entry_name) == Some((origin, name));
-        self.names.find(hash_name(&self.hasher, origin, name), is_called).copied()
+    pub(super) fn named<T>(&self, flows: &Flows<T>, origin: Origin, name: &str) -> Option<Slot> {
+        let is_called = |slot: &Slot| bears(flows, *slot) == Some((origin, name));
+        self.names.find(self.hasher.hash_one((origin, name)), is_called).copied()
     }
 
     /// Makes a flow findable by the name that it bears.
-    pub(super) fn insert_name<T>(&mut self, flows: &Slab<Entry<T>>, slot: Slot) {
-        let hasher = &self.hasher;
-        let hash = |slot: &Slot| {
-            let name = flows.get(*slot).and_then(entry_name);
-            name.map_or(0, |(origin, name)| hash_name(hasher, origin, name))
-        };
-        self.names.insert_unique(hash(&slot), slot, hash);
+    pub(super) fn insert_name<T>(&mut self, flows: &Flows<T>, slot: Slot) {
+        let Self { hasher, names, .. } = self;
+        let hash = |slot: &Slot| bears(flows, *slot).map_or(0, |name| hasher.hash_one(name));
+        names.insert_unique(hash(&slot), slot, hash);
     }
 
     /// A flow is no longer found by its name.
-    pub(super) fn remove_name<T>(&mut self, flows: &Slab<Entry<T>>, slot: Slot) {
-        let Some((origin, name)) = flows.get(slot).and_then(entry_name) else { return };
-        if let Ok(entry) =
-            self.names.find_entry(hash_name(&self.hasher, origin, name), |other| *other == slot)
-        {
+    pub(super) fn remove_name<T>(&mut self, flows: &Flows<T>, slot: Slot) {
+        let Some(name) = bears(flows, slot) else { return };
+        if let Ok(entry) = self.names.find_entry(self.hasher.hash_one(name), |other| *other == slot) {
             entry.remove();
         }
     }
-
-    fn tuple_hash(&self, tuple: &Tuple) -> u64 {
-        hash_tuple(&self.hasher, tuple)
-    }
 }
 
-fn entry_tuple<T>(entry: &Entry<T>) -> Tuple {
-    let flow = &entry.flow;
-    Tuple { origin: flow.origin, transport: flow.transport, source: flow.local, destination: flow.remote }
-}
-
-fn entry_name<T>(entry: &Entry<T>) -> Option<(Origin, &str)> {
-    match &entry.flow.id {
-        FlowId::Reported(name) => Some((entry.flow.origin, name)),
+/// The name that reports gave a flow.
+fn bears<T>(flows: &Flows<T>, slot: Slot) -> Option<(Origin, &str)> {
+    let flow = &flows.cold(slot)?.flow;
+    match &flow.id {
+        FlowId::Reported(name) => Some((flow.origin, name)),
         FlowId::Numbered { .. } => None,
     }
-}
-
-#[inline]
-fn is_between<T>(flows: &Slab<Entry<T>>, slot: Slot, tuple: &Tuple) -> bool {
-    flows.get(slot).is_some_and(|entry| {
-        let flow = &entry.flow;
-        flow.transport == tuple.transport
-            && flow.origin == tuple.origin
-            && ((flow.local == tuple.source && flow.remote == tuple.destination)
-                || (flow.local == tuple.destination && flow.remote == tuple.source))
-    })
-}
-
-/// The same for both directions.
-#[inline]
-fn hash_tuple(hasher: &FixedState, tuple: &Tuple) -> u64 {
-    let Tuple { origin, transport, source, destination } = *tuple;
-    let mut state = hasher.build_hasher();
-    let (low, high) = if source <= destination { (source, destination) } else { (destination, source) };
-    for end in [low, high] {
-        match end {
-            SocketAddr::V4(end) => {
-                state.write_u64(u64::from(end.ip().to_bits()) << 16 | u64::from(end.port()));
-            }
-            SocketAddr::V6(end) => {
-                state.write_u128(end.ip().to_bits());
-                state.write_u16(end.port());
-            }
-        }
-    }
-    state.write_u64(u64::from(origin.0) << 8 | u64::from(transport.number()));
-    state.finish()
-}
-
-fn hash_name(hasher: &FixedState, origin: Origin, name: &str) -> u64 {
-    hasher.hash_one((origin, name))
 }
 
 /// Live flows of one 5-tuple. A loopback connection has two, a multicast socket one for each process that listens; beyond that

@@ -2,7 +2,8 @@
 //!
 //! [`FlowTable`] keeps one entry for each live flow in a `Slab`; an `Index` finds it by its ends or its reported name, `Aging` knows which
 //! one was silent for too long, `Connection` when TCP ends it, and `Fragments` where a packet without ports belongs. Growth is not told
-//! packet by packet: it waits in the entry until the [`SPAN`] is over.
+//! packet by packet: it waits in the entry until the [`SPAN`] is over. An entry has two halves, since most packets need only counting:
+//! what that takes is `Hot`, the flow itself and what identifies it is `Cold`.
 
 mod aging;
 mod clock;
@@ -15,10 +16,10 @@ mod tcp;
 
 use self::aging::{Aging, Class};
 use self::clock::Clock;
-use self::entry::Entry;
+use self::entry::{Cold, CountedBy, Flows, Hot};
 use self::fragments::{Fragmented, Fragments, Home, Waiting};
-use self::index::{Index, Sighting, Tuple};
-use self::slab::{Slab, Slot};
+use self::index::{Index, Key, Sighting};
+use self::slab::Slot;
 use self::tcp::Connection;
 use super::flow::{Counters, Flow, FlowId, FlowOwner, FlowUpdate, Phase};
 use super::identify::{Identified, Identifier, Segment, Start};
@@ -49,7 +50,7 @@ pub use self::clock::SPAN;
 pub struct FlowTable<T> {
     limits: Limits,
     clock: Clock,
-    flows: Slab<Entry<T>>,
+    flows: Flows<T>,
     index: Index,
     aging: Aging,
     fragments: Fragments,
@@ -83,7 +84,7 @@ impl<T: Default> FlowTable<T> {
         Self {
             limits,
             clock: Clock::default(),
-            flows: Slab::default(),
+            flows: Flows::default(),
             index: Index::new(limits.hash_seed),
             aging: Aging::default(),
             fragments: Fragments::default(),
@@ -122,7 +123,7 @@ impl<T: Default> FlowTable<T> {
     /// Ends every flow, in the order in which they began, and leaves the table ready for an unrelated input. The account goes on.
     pub fn finish(&mut self, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
         self.tell_growth(tell);
-        let mut live: Vec<_> = self.flows.iter().map(|(slot, entry)| (entry.flow.serial, slot)).collect();
+        let mut live: Vec<_> = self.flows.iter().map(|(slot, cold)| (cold.flow.serial, slot)).collect();
         live.sort_unstable_by_key(|(serial, _)| *serial);
         for (_, slot) in live {
             self.end(slot, tell);
@@ -155,25 +156,31 @@ impl<T: Default> FlowTable<T> {
         } else {
             return;
         };
-        let Some(entry) = self.flows.get_mut(slot) else { return };
-        let outward = is_outward(&entry.flow, &sighting);
-        let from_client = outward == entry.client_is_local;
-        let mut passed = Waiting::one(datagram.wire_payload, packet.wire_length).going(outward);
-        if let Some(key) = datagram.fragment {
-            let of = Fragmented { origin: packet.origin, direction: packet.direction, key };
-            let home = Home { slot, serial: entry.flow.serial, outward };
-            let lost = &mut self.account.undecoded.orphan_fragment;
-            passed += self.fragments.first(of, home, self.clock.steady(), lost).going(outward);
-        }
-        entry.flow.last = self.clock.now();
-        entry.count_packets(passed);
-        entry.adopt(packet);
+        let Some(hot) = self.flows.hot_mut(slot) else { return };
+        let outward = sighting.is_outward(hot);
+        hot.last = self.clock.now();
+        hot.count(outward, 1, u64::from(datagram.wire_payload), u64::from(packet.wire_length));
         if let Some(header) = datagram.tcp {
-            entry.connection.observe(from_client, header);
+            hot.connection.observe(outward == hot.client_is_local, header);
         }
-        let identified = entry.inspect(&mut self.identifier, from_client, datagram);
-        let class = entry.class_now();
+        let class = hot.class_now();
+        if let Some(key) = datagram.fragments() {
+            let of = Fragmented { origin: packet.origin, direction: packet.direction, key };
+            self.first_fragment(of, slot, outward);
+        }
+        self.adopt(slot, packet);
+        let identified = self.inspect(slot, outward, datagram);
         self.settle(slot, class, began, identified, tell);
+    }
+
+    fn first_fragment(&mut self, of: Fragmented, slot: Slot, outward: bool) {
+        let Some(serial) = self.flows.cold(slot).map(|cold| cold.flow.serial) else { return };
+        let home = Home { slot, serial, outward };
+        let lost = &mut self.account.undecoded.orphan_fragment;
+        let waited = self.fragments.first(of, home, self.clock.steady(), lost);
+        if let Some(hot) = self.flows.hot_mut(slot) {
+            hot.count(outward, waited.packets, waited.payload, waited.wire);
+        }
     }
 
     fn later_fragment(
@@ -186,11 +193,11 @@ impl<T: Default> FlowTable<T> {
         let counts = Waiting::one(fragment.wire_payload, packet.wire_length);
         let lost = &mut self.account.undecoded.orphan_fragment;
         let Some(home) = self.fragments.later(of, counts, self.clock.steady(), lost) else { return };
-        match self.flows.get_mut(home.slot).filter(|entry| entry.flow.serial == home.serial) {
-            Some(entry) => {
-                entry.flow.last = self.clock.now();
-                entry.count_packets(counts.going(home.outward));
-                let class = entry.class;
+        match self.flows.both_mut(home.slot).filter(|(_, cold)| cold.flow.serial == home.serial) {
+            Some((hot, _)) => {
+                hot.last = self.clock.now();
+                hot.count(home.outward, counts.packets, counts.payload, counts.wire);
+                let class = hot.class;
                 self.settle(home.slot, class, false, false, tell);
             }
             None => lost.add(1, u64::from(packet.wire_length)),
@@ -207,9 +214,9 @@ impl<T: Default> FlowTable<T> {
     ) -> Option<Slot> {
         let slot = self.index.find(&self.flows, sighting, |_| true)?;
         if let Some(header) = datagram.tcp.filter(|header| header.flags.opens()) {
-            let entry = self.flows.get(slot)?;
-            let from_client = is_outward(&entry.flow, sighting) == entry.client_is_local;
-            if entry.connection.is_followed_by(from_client, header) {
+            let hot = self.flows.hot(slot)?;
+            let from_client = sighting.is_outward(hot) == hot.client_is_local;
+            if hot.connection.is_followed_by(from_client, header) {
                 self.displace(slot, tell);
                 return None;
             }
@@ -279,13 +286,12 @@ impl<T: Default> FlowTable<T> {
             self.account.evicted = self.account.evicted.saturating_add(1);
             self.end(oldest, tell);
         }
-        let tuple = Tuple {
-            origin: flow.origin,
-            transport: flow.transport,
-            source: flow.local,
-            destination: flow.remote,
-        };
-        if let Some(crowded_out) = self.index.crowded_out(&self.flows, &tuple) {
+        let (key, mut local_is_low) = Key::new(flow.origin, flow.transport, flow.local, flow.remote);
+        if flow.local == flow.remote {
+            // Nothing but the direction tells the two ends apart.
+            local_is_low = client_is_local;
+        }
+        if let Some(crowded_out) = self.index.crowded_out(&self.flows, &key) {
             self.displace(crowded_out, tell);
         }
         self.account.flows = self.account.flows.saturating_add(1);
@@ -303,23 +309,75 @@ impl<T: Default> FlowTable<T> {
             midstream: flow.midstream,
         };
         let inspection = self.identifier.begin(start, &mut flow.identified);
-        let slot = self.flows.insert(Entry {
-            flow,
-            tag: T::default(),
+        let hot = Hot {
+            key,
             growth: Counters::default(),
-            inspection,
-            inspected: false,
-            connection: Connection::default(),
-            last_report: None,
-            class,
+            last: flow.last,
             link: aging::Link::default(),
+            connection: Connection::default(),
             same_tuple: None,
+            pid: flow.owner.process.map(|process| process.pid),
+            class,
+            local_is_low,
             client_is_local,
             awaits_telling: false,
-        })?;
+            is_inspected: !inspection.is_done(),
+            knows_effective: flow.owner.effective_pid.is_some(),
+            counted_by: CountedBy::Packets,
+        };
+        let cold = Cold { flow, tag: T::default(), inspection, saw_payload: false, last_report: None };
+        let slot = self.flows.insert(hot, cold)?;
         self.index.insert(&mut self.flows, slot);
         self.aging.enter(&mut self.flows, slot, self.clock.steady());
         Some(slot)
+    }
+
+    /// Takes the owner that a packet names, where none is known.
+    #[inline]
+    fn adopt(&mut self, slot: Slot, packet: &Packet) {
+        let Some(hot) = self.flows.hot(slot) else { return };
+        let finds_owner = hot.pid.is_none() && packet.owner.pid.is_some();
+        let finds_effective = !hot.knows_effective && packet.owner.effective_pid.is_some();
+        if !finds_owner && !finds_effective {
+            return;
+        }
+        let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
+        let owner = &mut cold.flow.owner;
+        if finds_owner {
+            hot.pid = packet.owner.pid;
+            owner.process = packet.owner.pid.map(|pid| ProcessKey { pid, pidversion: None });
+            owner.name.clone_from(&packet.owner.name);
+        }
+        if finds_effective {
+            hot.knows_effective = true;
+            owner.effective_pid = packet.owner.effective_pid;
+        }
+    }
+
+    /// Shows a packet's payload to the identifier; `true` where it learnt something.
+    #[inline]
+    fn inspect(&mut self, slot: Slot, outward: bool, datagram: &Datagram<'_>) -> bool {
+        let flags = datagram.tcp.map(|header| header.flags).unwrap_or_default();
+        let (syn, end) = (flags.any(TcpFlags::SYN), flags.any(TcpFlags::FIN.and(TcpFlags::RST)));
+        if !self.flows.hot(slot).is_some_and(|hot| hot.is_inspected)
+            || (datagram.wire_payload == 0 && !syn && !end)
+        {
+            return false;
+        }
+        let Some((hot, cold)) = self.flows.both_mut(slot) else { return false };
+        cold.saw_payload |= datagram.wire_payload > 0;
+        let segment = Segment {
+            time: hot.last,
+            from_client: outward == hot.client_is_local,
+            sequence: datagram.tcp.map_or(0, |header| header.sequence.wrapping_add(u32::from(syn))),
+            syn,
+            end,
+            payload: datagram.payload,
+            wire_payload: datagram.wire_payload,
+        };
+        let learnt = self.identifier.segment(&mut cold.inspection, segment, &mut cold.flow.identified);
+        hot.is_inspected = !cold.inspection.is_done();
+        learnt
     }
 
     /// Tells what cannot wait, and puts the rest off to the end of the span.
@@ -332,16 +390,13 @@ impl<T: Default> FlowTable<T> {
         identified: bool,
         tell: &mut dyn FnMut(FlowUpdate<'_, T>),
     ) {
-        let Some(entry) = self.flows.get_mut(slot) else { return };
-        if began {
-            entry.tell(Phase::Began, entry.flow.last, tell);
+        if began || identified {
+            self.tell_news(slot, began, tell);
         }
-        if identified {
-            entry.tell(Phase::Identified, entry.flow.last, tell);
-        }
-        let waits_anew = !entry.awaits_telling && !entry.growth.is_zero();
+        let Some(hot) = self.flows.hot_mut(slot) else { return };
+        let waits_anew = !hot.awaits_telling && !hot.growth.is_zero();
         if waits_anew {
-            entry.awaits_telling = true;
+            hot.awaits_telling = true;
             self.untold.push(slot);
         }
         self.aging.touch(&mut self.flows, slot, class, self.clock.steady());
@@ -355,12 +410,24 @@ impl<T: Default> FlowTable<T> {
         usize::try_from(self.limits.flows).unwrap_or(usize::MAX).saturating_mul(2)
     }
 
+    /// Tells that a flow began, or that its protocol was found, or both: some protocols are known from the first packet on.
+    fn tell_news(&mut self, slot: Slot, began: bool, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
+        let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
+        let now = hot.last;
+        if began {
+            cold.tell(hot, Phase::Began, now, tell);
+        }
+        if !began || cold.flow.identified.protocol.is_some() {
+            cold.tell(hot, Phase::Identified, now, tell);
+        }
+    }
+
     fn tell_growth(&mut self, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
         for slot in self.untold.drain(..) {
-            let Some(entry) = self.flows.get_mut(slot) else { continue };
-            entry.awaits_telling = false;
-            if !entry.growth.is_zero() {
-                entry.tell(Phase::Grew, entry.flow.last, tell);
+            let Some((hot, cold)) = self.flows.both_mut(slot) else { continue };
+            hot.awaits_telling = false;
+            if !hot.growth.is_zero() {
+                cold.tell(hot, Phase::Grew, hot.last, tell);
             }
         }
     }
@@ -368,7 +435,7 @@ impl<T: Default> FlowTable<T> {
     /// Another flow takes this one's ends. What its producer counts goes on until the producer says that it ended, or its last report
     /// would be taken for a flow that began and ended unseen.
     fn displace(&mut self, slot: Slot, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
-        if self.flows.get(slot).is_some_and(|entry| entry.last_report.is_some()) {
+        if self.flows.hot(slot).is_some_and(|hot| hot.counted_by != CountedBy::Packets) {
             self.index.remove(&mut self.flows, slot);
         } else {
             self.end(slot, tell);
@@ -379,79 +446,17 @@ impl<T: Default> FlowTable<T> {
         self.index.remove(&mut self.flows, slot);
         self.index.remove_name(&self.flows, slot);
         self.aging.leave(&mut self.flows, slot);
-        let Some(mut entry) = self.flows.remove(slot) else { return };
-        if entry.finish_inspection(&mut self.identifier) {
-            entry.tell(Phase::Identified, entry.flow.last, tell);
+        let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
+        let now = self.clock.now();
+        if cold.finish_inspection(&mut self.identifier) {
+            cold.tell(hot, Phase::Identified, now, tell);
         }
-        entry.tell(Phase::Ended, self.clock.now(), tell);
+        cold.tell(hot, Phase::Ended, now, tell);
+        self.flows.remove(slot);
     }
 }
 
-impl<T> Entry<T> {
-    /// Counts packets; where a producer counts the flow, only what it does not count.
-    #[inline]
-    fn count_packets(&mut self, passed: Counters) {
-        let passed = match self.last_report.as_deref() {
-            None => passed,
-            Some(report) if report.counts_wire => return,
-            Some(_) => Counters {
-                wire_bytes_out: passed.wire_bytes_out,
-                wire_bytes_in: passed.wire_bytes_in,
-                ..Counters::default()
-            },
-        };
-        self.add(passed);
-    }
-
-    /// Takes the owner that a packet names, where none is known.
-    #[inline]
-    fn adopt(&mut self, packet: &Packet) {
-        let owner = &mut self.flow.owner;
-        if owner.process.is_none()
-            && let Some(pid) = packet.owner.pid
-        {
-            owner.process = Some(ProcessKey { pid, pidversion: None });
-            owner.name.clone_from(&packet.owner.name);
-        }
-        if owner.effective_pid.is_none() {
-            owner.effective_pid = packet.owner.effective_pid;
-        }
-    }
-
-    #[inline]
-    fn inspect(&mut self, identifier: &mut Identifier, from_client: bool, datagram: &Datagram<'_>) -> bool {
-        if self.inspection.is_done() {
-            return false;
-        }
-        let flags = datagram.tcp.map(|header| header.flags).unwrap_or_default();
-        let syn = flags.any(TcpFlags::SYN);
-        let end = flags.any(TcpFlags::FIN.and(TcpFlags::RST));
-        if datagram.wire_payload == 0 && !syn && !end {
-            return false;
-        }
-        self.inspected |= datagram.wire_payload > 0;
-        let segment = Segment {
-            time: self.flow.last,
-            from_client,
-            sequence: datagram.tcp.map_or(0, |header| header.sequence.wrapping_add(u32::from(syn))),
-            syn,
-            end,
-            payload: datagram.payload,
-            wire_payload: datagram.wire_payload,
-        };
-        identifier.segment(&mut self.inspection, segment, &mut self.flow.identified)
-    }
-
-    /// Gives the inspection back. Where only reports were seen, it knows nothing that they do not.
-    fn finish_inspection(&mut self, identifier: &mut Identifier) -> bool {
-        let inspection = std::mem::take(&mut self.inspection);
-        if self.last_report.is_some() && !self.inspected {
-            identifier.finish(inspection, &mut self.flow.identified.clone());
-            return false;
-        }
-        identifier.finish(inspection, &mut self.flow.identified)
-    }
-
+impl Hot {
     #[inline]
     fn class_now(&self) -> Class {
         match self.class {
@@ -461,27 +466,11 @@ impl<T> Entry<T> {
     }
 }
 
-fn sighting(packet: &Packet, datagram: &Datagram<'_>) -> Sighting {
-    Sighting {
-        tuple: Tuple {
-            origin: packet.origin,
-            transport: datagram.transport,
-            source: datagram.source,
-            destination: datagram.destination,
-        },
-        direction: packet.direction,
-        pid: packet.owner.pid,
-    }
-}
-
-/// Whether what was sighted goes away from the flow's local end. Where both ends are the same, only the capture can say.
 #[inline]
-fn is_outward(flow: &Flow, sighting: &Sighting) -> bool {
-    if flow.local == flow.remote {
-        sighting.direction != Some(Direction::Inbound)
-    } else {
-        sighting.tuple.source == flow.local
-    }
+fn sighting(packet: &Packet, datagram: &Datagram<'_>) -> Sighting {
+    let Datagram { transport, source, destination, .. } = *datagram;
+    let (key, source_is_low) = Key::new(packet.origin, transport, source, destination);
+    Sighting { key, source_is_low, direction: packet.direction, pid: packet.owner.pid }
 }
 
 #[cfg(test)]

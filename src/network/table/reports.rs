@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use super::FlowTable;
 use super::aging::Class;
-use super::entry::Entry;
-use super::index::{Sighting, Tuple};
+use super::entry::{Cold, CountedBy, Hot};
+use super::index::{Key, Sighting};
 use super::slab::Slot;
 use crate::network::flow::{Counters, Flow, FlowId, FlowOwner, FlowUpdate};
 use crate::network::identify::Identified;
@@ -20,16 +20,9 @@ pub(super) struct LastReport {
     totals: Counters,
     /// How much of what the producer counts has been counted: more than `totals` where packets were ahead of the reports.
     counted: Counters,
-    /// Whether the producer counts whole frames as well; else the packets do.
-    pub(super) counts_wire: bool,
 }
 
 impl LastReport {
-    fn new(report: &FlowReport, totals: Counters, counted: Counters) -> Self {
-        let counts_wire = report.wire_bytes_out.is_some() || report.wire_bytes_in.is_some();
-        Self { time: report.time, totals, counted, counts_wire }
-    }
-
     fn has_less_in(&self, totals: Counters) -> bool {
         !self.totals.beyond(totals).is_zero()
     }
@@ -74,7 +67,7 @@ impl<T: Default> FlowTable<T> {
         tell: &mut dyn FnMut(FlowUpdate<'_, T>),
     ) -> Option<Slot> {
         let slot = self.index.named(&self.flows, report.origin, &report.flow_id)?;
-        let last = self.flows.get(slot)?.last_report.as_deref()?;
+        let last = self.flows.cold(slot)?.last_report.as_deref()?;
         if report.state == FlowState::Open && report.time > last.time && last.has_less_in(totals) {
             self.end(slot, tell);
             return None;
@@ -83,49 +76,43 @@ impl<T: Default> FlowTable<T> {
     }
 
     fn count(&mut self, slot: Slot, report: &FlowReport, totals: Counters) {
-        let Some(entry) = self.flows.get_mut(slot) else { return };
-        let Some(last) = entry.last_report.as_deref().copied() else { return };
+        let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
+        let Some(last) = cold.last_report.as_deref().copied() else { return };
         let counted = if !last.has_less_in(totals) {
-            entry.add(totals.beyond(last.counted));
+            hot.growth += totals.beyond(last.counted);
             last.counted.most(totals)
         } else if report.time <= last.time {
             self.account.stale_reports = self.account.stale_reports.saturating_add(1);
             return;
         } else {
             self.account.counter_resets = self.account.counter_resets.saturating_add(1);
-            entry.add_unwindowed(totals);
+            cold.count_unwindowed(totals);
             totals
         };
-        entry.last_report = Some(Box::new(LastReport::new(report, totals, counted)));
+        note(hot, cold, report, totals, counted);
     }
 
     /// The flow of the same ends that only packets have shown so far.
     fn packets_of(&self, report: &FlowReport) -> Option<Slot> {
-        let sighting = Sighting {
-            tuple: Tuple {
-                origin: report.origin,
-                transport: report.transport,
-                source: plain(report.local),
-                destination: plain(report.remote),
-            },
-            direction: Some(Direction::Outbound),
-            pid: report.pid,
-        };
-        self.index.find(&self.flows, &sighting, |entry| entry.last_report.is_none())
+        let (local, remote) = (plain(report.local), plain(report.remote));
+        let (key, source_is_low) = Key::new(report.origin, report.transport, local, remote);
+        let sighting = Sighting { key, source_is_low, direction: Some(Direction::Outbound), pid: report.pid };
+        self.index.find(&self.flows, &sighting, |hot| hot.counted_by == CountedBy::Packets)
     }
 
     /// A flow of packets is now counted by its producer.
     fn join(&mut self, slot: Slot, report: &FlowReport, totals: Counters) {
-        let Some(entry) = self.flows.get_mut(slot) else { return };
-        entry.flow.id = FlowId::Reported(report.flow_id.clone());
-        let missed = totals.beyond(entry.flow.counters);
-        if entry.flow.midstream && report.state == FlowState::Update {
-            entry.add_unwindowed(missed);
+        let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
+        cold.flow.id = FlowId::Reported(report.flow_id.clone());
+        let mut seen = cold.flow.counters;
+        seen += hot.growth;
+        let missed = totals.beyond(seen);
+        if cold.flow.midstream && report.state == FlowState::Update {
+            cold.count_unwindowed(missed);
         } else {
-            entry.add(missed);
+            hot.growth += missed;
         }
-        let counted = entry.flow.counters.most(totals);
-        entry.last_report = Some(Box::new(LastReport::new(report, totals, counted)));
+        note(hot, cold, report, totals, seen.most(totals));
         self.index.insert_name(&self.flows, slot);
     }
 
@@ -161,13 +148,13 @@ impl<T: Default> FlowTable<T> {
         let client_is_local = report.direction != Some(Direction::Inbound);
         let slot = self.admit(flow, client_is_local, Class::Reported, tell)?;
         self.index.insert_name(&self.flows, slot);
-        let entry = self.flows.get_mut(slot)?;
-        entry.last_report = Some(Box::new(LastReport::new(report, totals, totals)));
-        if entry.flow.midstream {
-            entry.add_unwindowed(totals);
+        let (hot, cold) = self.flows.both_mut(slot)?;
+        if cold.flow.midstream {
+            cold.count_unwindowed(totals);
         } else {
-            entry.add(totals);
+            hot.growth += totals;
         }
+        note(hot, cold, report, totals, totals);
         Some(slot)
     }
 
@@ -180,9 +167,9 @@ impl<T: Default> FlowTable<T> {
         });
         self.complete_ends(slot, report);
         let now = self.clock.now();
-        let Some(entry) = self.flows.get_mut(slot) else { return false };
-        let flow = &mut entry.flow;
-        flow.last = now;
+        let Some((hot, cold)) = self.flows.both_mut(slot) else { return false };
+        let flow = &mut cold.flow;
+        hot.last = now;
         match (&mut flow.owner.process, report.owner()) {
             (Some(known), Some(reported)) if known.pid == reported.pid => {
                 known.pidversion = known.pidversion.or(reported.pidversion);
@@ -190,21 +177,25 @@ impl<T: Default> FlowTable<T> {
             (unknown @ None, reported) => *unknown = reported,
             _ => {}
         }
+        hot.pid = flow.owner.process.map(|process| process.pid);
         flow.owner.effective_pid = flow.owner.effective_pid.or(report.effective_pid);
+        hot.knows_effective = flow.owner.effective_pid.is_some();
         flow.owner.name = flow.owner.name.take().or_else(|| report.process.clone());
         flow.interface = flow.interface.take().or_else(|| report.interface.clone());
         flow.direction = flow.direction.or(report.direction);
-        let labelled = label.is_some_and(|label| entry.take_label(label));
+        let labelled = label.is_some_and(|label| cold.take_label(label));
         let named = report.server_name.as_ref().is_some_and(|name| {
-            let metadata = entry.flow.identified.metadata.get_or_insert_default();
-            metadata.server_name.is_none() && metadata.server_name.insert(name.clone()).len() > 0
+            let metadata = cold.flow.identified.metadata.get_or_insert_default();
+            let is_news = metadata.server_name.is_none();
+            metadata.server_name.get_or_insert_with(|| name.clone());
+            is_news
         });
         labelled || named
     }
 
     /// A socket that was not bound or connected yet has no address at that end; a later report may know it.
     fn complete_ends(&mut self, slot: Slot, report: &FlowReport) {
-        let Some(Entry { flow, .. }) = self.flows.get(slot) else { return };
+        let Some(Cold { flow, .. }) = self.flows.cold(slot) else { return };
         let better = |known: SocketAddr, reported: SocketAddr| {
             if known.ip().is_unspecified() { plain(reported) } else { known }
         };
@@ -213,24 +204,33 @@ impl<T: Default> FlowTable<T> {
             return;
         }
         self.index.remove(&mut self.flows, slot);
-        if let Some(Entry { flow, .. }) = self.flows.get_mut(slot) {
+        if let Some((hot, Cold { flow, .. })) = self.flows.both_mut(slot) {
             (flow.local, flow.remote) = ends;
+            (hot.key, hot.local_is_low) = Key::new(flow.origin, flow.transport, flow.local, flow.remote);
         }
         self.index.insert(&mut self.flows, slot);
     }
 }
 
-impl<T> Entry<T> {
+impl<T> Cold<T> {
     /// Takes the label that the producer gave, unless the payload itself said something.
     fn take_label(&mut self, label: Protocol) -> bool {
         let identified = &mut self.flow.identified;
-        if self.inspected && identified.evidence == Evidence::Payload || identified.protocol == Some(label) {
+        if self.saw_payload && identified.evidence == Evidence::Payload || identified.protocol == Some(label)
+        {
             return false;
         }
         identified.protocol = Some(label);
         identified.evidence = if label.is_identified() { Evidence::Payload } else { Evidence::None };
         true
     }
+}
+
+/// Keeps what the producer said.
+fn note<T>(hot: &mut Hot, cold: &mut Cold<T>, report: &FlowReport, totals: Counters, counted: Counters) {
+    let counts_frames = report.wire_bytes_out.is_some() || report.wire_bytes_in.is_some();
+    hot.counted_by = if counts_frames { CountedBy::Reports } else { CountedBy::ReportsAndFrames };
+    cold.last_report = Some(Box::new(LastReport { time: report.time, totals, counted }));
 }
 
 fn totals(report: &FlowReport) -> Counters {

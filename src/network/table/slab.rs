@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-/// The place of a value in a [`Slab`]; one word in an `Option`.
+/// The place of a flow in a [`Slab`]; one word in an `Option`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slot(NonZeroU32);
 
@@ -18,71 +18,89 @@ impl Slot {
     }
 }
 
-/// Values at places that never move. It grows by a chunk at a time, so that a table of many flows is never copied, nor half empty.
+/// Places that never move, each in two halves: what every packet touches lies close together, apart from what few packets need.
+///
+/// It grows by a chunk at a time, so that a table of many flows is never copied, nor half empty. The hot half of a vacant place is
+/// stale, and nobody has its slot.
 #[derive(Debug)]
-pub(super) struct Slab<V> {
-    chunks: Vec<Vec<Option<V>>>,
+pub(super) struct Slab<H, C> {
+    hot: Vec<Vec<H>>,
+    cold: Vec<Vec<Option<C>>>,
     vacant: Vec<Slot>,
     used: usize,
 }
 
-impl<V> Default for Slab<V> {
+impl<H, C> Default for Slab<H, C> {
     fn default() -> Self {
-        Self { chunks: Vec::new(), vacant: Vec::new(), used: 0 }
+        Self { hot: Vec::new(), cold: Vec::new(), vacant: Vec::new(), used: 0 }
     }
 }
 
-impl<V> Slab<V> {
+impl<H, C> Slab<H, C> {
     pub(super) fn len(&self) -> usize {
         self.used - self.vacant.len()
     }
 
-    /// Keeps a value. `None` after four thousand million of them at once.
-    pub(super) fn insert(&mut self, value: V) -> Option<Slot> {
+    /// Gives a flow a place. `None` after four thousand million of them at once.
+    pub(super) fn insert(&mut self, hot: H, cold: C) -> Option<Slot> {
         if let Some(slot) = self.vacant.pop() {
-            *self.place(slot)? = Some(value);
+            *self.hot_mut(slot)? = hot;
+            let (chunk, place) = slot.chunk_and_place();
+            *self.cold.get_mut(chunk)?.get_mut(place)? = Some(cold);
             return Some(slot);
         }
         let slot = Slot::new(self.used)?;
-        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            self.chunks.push(Vec::with_capacity(CHUNK));
+        if self.used.is_multiple_of(CHUNK) {
+            self.hot.push(Vec::with_capacity(CHUNK));
+            self.cold.push(Vec::with_capacity(CHUNK));
         }
-        self.chunks.last_mut()?.push(Some(value));
+        self.hot.last_mut()?.push(hot);
+        self.cold.last_mut()?.push(Some(cold));
         self.used += 1;
         Some(slot)
     }
 
-    pub(super) fn remove(&mut self, slot: Slot) -> Option<V> {
-        let value = self.place(slot)?.take()?;
+    /// Makes a place vacant; what was hot of it may be read until it is used again.
+    pub(super) fn remove(&mut self, slot: Slot) -> Option<C> {
+        let (chunk, place) = slot.chunk_and_place();
+        let cold = self.cold.get_mut(chunk)?.get_mut(place)?.take()?;
         self.vacant.push(slot);
-        Some(value)
+        Some(cold)
     }
 
     #[inline]
-    pub(super) fn get(&self, slot: Slot) -> Option<&V> {
+    pub(super) fn hot(&self, slot: Slot) -> Option<&H> {
         let (chunk, place) = slot.chunk_and_place();
-        self.chunks.get(chunk)?.get(place)?.as_ref()
+        self.hot.get(chunk)?.get(place)
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut V> {
-        self.place(slot)?.as_mut()
-    }
-
-    /// All values with their places.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &V)> {
-        let places = self.chunks.iter().flatten().enumerate();
-        places.filter_map(|(index, value)| Slot::new(index).zip(value.as_ref()))
-    }
-
-    #[inline]
-    fn place(&mut self, slot: Slot) -> Option<&mut Option<V>> {
+    pub(super) fn hot_mut(&mut self, slot: Slot) -> Option<&mut H> {
         let (chunk, place) = slot.chunk_and_place();
-        self.chunks.get_mut(chunk)?.get_mut(place)
+        self.hot.get_mut(chunk)?.get_mut(place)
+    }
+
+    pub(super) fn cold(&self, slot: Slot) -> Option<&C> {
+        let (chunk, place) = slot.chunk_and_place();
+        self.cold.get(chunk)?.get(place)?.as_ref()
+    }
+
+    /// Both halves of a flow.
+    #[inline]
+    pub(super) fn both_mut(&mut self, slot: Slot) -> Option<(&mut H, &mut C)> {
+        let (chunk, place) = slot.chunk_and_place();
+        let cold = self.cold.get_mut(chunk)?.get_mut(place)?.as_mut()?;
+        Some((self.hot.get_mut(chunk)?.get_mut(place)?, cold))
+    }
+
+    /// All flows with their places.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &C)> {
+        let places = self.cold.iter().flatten().enumerate();
+        places.filter_map(|(index, cold)| Slot::new(index).zip(cold.as_ref()))
     }
 }
 
-/// Values in a chunk: about 128 KiB of flows.
+/// Flows in a chunk: about 128 KiB.
 const CHUNK: usize = 256;
 
 #[cfg(test)]
@@ -92,13 +110,14 @@ mod tests {
     #[test]
     fn a_place_is_used_again_and_the_others_keep_theirs() {
         let mut slab = Slab::default();
-        let slots: Vec<Slot> = (0..1_000).map(|value| slab.insert(value).unwrap()).collect();
-        assert_eq!(slab.remove(slots[300]), Some(300));
-        assert_eq!(slab.get(slots[300]), None);
-        assert_eq!(slab.insert(7), Some(slots[300]));
+        let slots: Vec<Slot> = (0..1_000).map(|value| slab.insert(value, -value).unwrap()).collect();
+        assert_eq!(slab.remove(slots[300]), Some(-300));
+        assert_eq!(slab.cold(slots[300]), None);
+        assert_eq!(slab.len(), 999);
+        assert_eq!(slab.insert(7, -7), Some(slots[300]));
         assert_eq!(slab.len(), 1_000);
-        assert_eq!(slab.get(slots[999]), Some(&999));
-        assert!(slab.iter().all(|(slot, value)| slab.get(slot) == Some(value)));
+        assert_eq!(slab.both_mut(slots[999]), Some((&mut 999, &mut -999)));
+        assert!(slab.iter().all(|(slot, cold)| slab.hot(slot) == Some(&-cold)));
         assert_eq!(slab.iter().count(), 1_000);
     }
 }

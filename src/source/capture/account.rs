@@ -1,5 +1,6 @@
 //! The last steps from a record to an observation, and the count of what did not get there.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Buf;
@@ -17,6 +18,8 @@ pub(super) struct Account {
     pub(super) origin: Origin,
     names: Names,
     latest: Option<Timestamp>,
+    /// What the last record said: a packet at most, and what was lost before it.
+    ready: VecDeque<Observation>,
 }
 
 /// Nothing more can be read; the report says why, unless it is the end of the input.
@@ -26,7 +29,13 @@ pub(super) struct Stop;
 impl Account {
     /// Of a capture that nothing was read of.
     pub(super) fn new(name: Arc<str>, origin: Origin) -> Self {
-        Self { report: SourceReport::new(name), origin, names: Names::default(), latest: None }
+        Self {
+            report: SourceReport::new(name),
+            origin,
+            names: Names::default(),
+            latest: None,
+            ready: VecDeque::new(),
+        }
     }
 
     /// The latest time that was yielded.
@@ -58,19 +67,35 @@ impl Account {
         Stop
     }
 
-    /// The packet of the record at `at`, without its PKTAP header; `None` where it is none.
-    pub(super) fn packet(&mut self, at: u64, mut packet: Packet) -> Option<Observation> {
-        if matches!(packet.link_type, LinkType::PKTAP | LinkType::USER2) && !self.unwrap(at, &mut packet) {
-            return None;
-        }
-        self.count(packet.time);
-        Some(Observation::Packet(packet))
+    /// The next observation that is ready.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<Observation> {
+        self.ready.pop_front()
     }
 
-    /// A loss of so many packets, which the capture itself tells of.
-    pub(super) fn gap(&mut self, time: Timestamp, lost: u64) -> Observation {
+    /// Yields the packet of the record at `at`, without its PKTAP header.
+    #[inline]
+    pub(super) fn packet(&mut self, at: u64, packet: Packet) {
+        if matches!(packet.link_type, LinkType::PKTAP | LinkType::USER2) {
+            return self.tapped(at, packet);
+        }
+        self.count(packet.time);
+        self.ready.push_back(Observation::Packet(packet));
+    }
+
+    #[cold]
+    fn tapped(&mut self, at: u64, mut packet: Packet) {
+        if self.unwrap(at, &mut packet) {
+            self.count(packet.time);
+            self.ready.push_back(Observation::Packet(packet));
+        }
+    }
+
+    /// Yields a loss of so many packets, which the capture itself tells of.
+    pub(super) fn gap(&mut self, time: Timestamp, lost: u64) {
         self.count(time);
-        Observation::Gap(Box::new(Gap { time, source: Arc::clone(&self.report.name), lost: Some(lost) }))
+        let source = Arc::clone(&self.report.name);
+        self.ready.push_back(Observation::Gap(Box::new(Gap { time, source, lost: Some(lost) })));
     }
 
     /// Takes the PKTAP header off; whether there is a packet behind it.

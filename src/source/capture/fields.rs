@@ -54,11 +54,6 @@ impl<'a> Fields<'a> {
         self.order
     }
 
-    /// What lies ahead, without moving.
-    pub(super) fn rest(&self) -> &'a [u8] {
-        self.cursor.rest()
-    }
-
     /// How many bytes lie ahead.
     pub(super) fn remaining(&self) -> usize {
         self.cursor.remaining()

@@ -90,8 +90,8 @@ impl Reader {
         Ok(Self { window, account, format, lengths, link_type })
     }
 
-    /// The next record; `Ok(None)` where it was passed over.
-    fn record(&mut self) -> Result<Option<Observation>, Stop> {
+    /// Reads the next record, which may yield nothing.
+    fn record(&mut self) -> Result<(), Stop> {
         let at = self.window.position();
         let header_bytes = self.format.record_header_bytes();
         let header = match self.window.peek(header_bytes) {
@@ -115,7 +115,7 @@ impl Reader {
         if wire_length > CREDIBLE_LENGTH {
             self.account
                 .skip(at, format!("a frame of {wire_length} bytes is over the limit of {CREDIBLE_LENGTH}"));
-            return Ok(None);
+            return Ok(());
         }
         let packet = Packet {
             time: self.format.clock.time(header.seconds, header.fraction),
@@ -128,11 +128,12 @@ impl Reader {
             owner: PacketOwner::default(),
             flow_id: None,
         };
-        Ok(self.account.packet(at, packet))
+        self.account.packet(at, packet);
+        Ok(())
     }
 
     /// A record that is too long: passed over where its length is credible.
-    fn pass_over(&mut self, at: u64, captured: u32) -> Result<Option<Observation>, Stop> {
+    fn pass_over(&mut self, at: u64, captured: u32) -> Result<(), Stop> {
         let what = format!("record length {captured} is over the limit of {LONGEST_FRAME} bytes");
         if captured > CREDIBLE_LENGTH {
             return Err(self.account.refuse(at, what));
@@ -141,7 +142,7 @@ impl Reader {
         match self.window.skip(record_bytes) {
             Ok(()) => {
                 self.account.skip(at, what);
-                Ok(None)
+                Ok(())
             }
             Err(shortage) => Err(self.account.stop(at, &self.window, record_bytes, shortage)),
         }
@@ -152,16 +153,19 @@ impl Iterator for Reader {
     type Item = Observation;
 
     fn next(&mut self) -> Option<Observation> {
-        while self.account.report.ended_early.is_none() {
+        loop {
+            if let Some(observation) = self.account.next() {
+                return Some(observation);
+            }
+            if self.account.report.ended_early.is_some() {
+                return None;
+            }
             let result = self.record();
             self.account.report.bytes = self.window.position();
-            match result {
-                Ok(Some(observation)) => return Some(observation),
-                Ok(None) => {}
-                Err(Stop) => break,
+            if let Err(Stop) = result {
+                return None;
             }
         }
-        None
     }
 }
 

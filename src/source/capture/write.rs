@@ -64,8 +64,11 @@ impl<W: Write> Writer<W> {
         let effective_process = self.process(owner.effective_pid, owner.effective_name.as_ref())?;
 
         self.begin(kind::ENHANCED_PACKET);
-        let [high, low] = [(ticks >> 32) as u32, (ticks & u64::from(u32::MAX)) as u32];
-        for word in [interface, high, low, captured, packet.wire_length] {
+        self.u32(interface);
+        // The halves of the counter, the higher first in both byte orders.
+        let [a, b, c, d, low @ ..] = ticks.to_be_bytes();
+        for word in [u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes(low), captured, packet.wire_length]
+        {
             self.u32(word);
         }
         self.padded(&packet.data);

@@ -6,22 +6,10 @@ use thiserror::Error;
 
 use super::super::fields::{ByteOrder, Fields};
 use super::clock::Clock;
-use super::layout::{LONGEST_NAME, code, kind};
+use super::layout::{LONGEST_BLOCK, LONGEST_NAME, code, kind};
 use super::options::Options;
 use crate::observation::{Direction, LinkType};
 use crate::source::packet_tap::clean_text;
-
-/// What a block says.
-pub(super) enum Content {
-    /// An interface.
-    Interface(Interface),
-    /// A process.
-    Process(Process),
-    /// What an interface lost.
-    Statistics(Statistics),
-    /// A packet.
-    Packet(Captured),
-}
 
 /// Why a block cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -29,9 +17,12 @@ pub(super) enum Malformed {
     /// The length does not stand at the end of the block.
     #[error("the lengths at the two ends of a block differ")]
     Trailer,
+    /// Nothing that long is kept.
+    #[error("block length {0} is over the limit of {LONGEST_BLOCK} bytes")]
+    Long(u32),
     /// The block ends before its fields or its frame do.
-    #[error("a block of type {0:#x} is too short for what it holds")]
-    Short(u32),
+    #[error("a block is too short for what it should hold")]
+    Short,
 }
 
 /// An interface description.
@@ -97,46 +88,24 @@ pub(super) struct Notes {
     pub(super) dropped: Option<u64>,
 }
 
-impl Content {
-    /// Whether blocks of this type are read; all others are passed over, and the section header stands apart.
-    pub(super) fn is_of(kind: u32) -> bool {
-        matches!(
-            kind,
-            kind::INTERFACE_DESCRIPTION
-                | kind::PACKET
-                | kind::SIMPLE_PACKET
-                | kind::INTERFACE_STATISTICS
-                | kind::ENHANCED_PACKET
-                | kind::PROCESS_INFORMATION
-        )
-    }
-
-    /// Reads a whole block of a [type that is read](Content::is_of).
-    pub(super) fn parse(block: &[u8], order: ByteOrder) -> Result<Self, Malformed> {
-        let mut fields = Fields::new(block, order);
-        let (Some(kind), Some(length), Some((body, trailer))) =
-            (fields.u32(), fields.u32(), fields.rest().split_last_chunk())
-        else {
-            return Err(Malformed::Trailer);
-        };
-        if order.u32(*trailer) != length {
-            return Err(Malformed::Trailer);
-        }
-        let body = Fields::new(body, order);
-        match kind {
-            kind::INTERFACE_DESCRIPTION => Interface::parse(body).map(Self::Interface),
-            kind::PROCESS_INFORMATION => Process::parse(body).map(Self::Process),
-            kind::INTERFACE_STATISTICS => Statistics::parse(body).map(Self::Statistics),
-            kind::ENHANCED_PACKET => Captured::enhanced(body).map(Self::Packet),
-            kind::SIMPLE_PACKET => Captured::simple(body).map(Self::Packet),
-            _ => Captured::obsolete(body).map(Self::Packet),
-        }
-        .ok_or(Malformed::Short(kind))
-    }
+/// What stands between the header of a whole block and its second length, read by `read`.
+#[inline]
+fn body<'a, T>(
+    block: &'a [u8],
+    order: ByteOrder,
+    read: impl FnOnce(Fields<'a>) -> Option<T>,
+) -> Result<T, Malformed> {
+    let body = block.get(BLOCK_HEADER_BYTES..block.len().saturating_sub(size_of::<u32>()));
+    body.and_then(|body| read(Fields::new(body, order))).ok_or(Malformed::Short)
 }
 
 impl Interface {
-    fn parse(mut body: Fields<'_>) -> Option<Self> {
+    /// Reads a whole block.
+    pub(super) fn parse(block: &[u8], order: ByteOrder) -> Result<Self, Malformed> {
+        body(block, order, Self::read)
+    }
+
+    fn read(mut body: Fields<'_>) -> Option<Self> {
         let link_type = LinkType(u32::from(body.u16()?));
         body.skip(size_of::<u16>())?; // reserved
         let snapshot_length = match body.u32()? {
@@ -167,7 +136,12 @@ impl Interface {
 }
 
 impl Process {
-    fn parse(mut body: Fields<'_>) -> Option<Self> {
+    /// Reads a whole block.
+    pub(super) fn parse(block: &[u8], order: ByteOrder) -> Result<Self, Malformed> {
+        body(block, order, Self::read)
+    }
+
+    fn read(mut body: Fields<'_>) -> Option<Self> {
         let pid = Some(body.u32()?.cast_signed()).filter(|pid| *pid >= 0);
         let (mut name, mut file_name) = (None, None);
         for (code, value) in Options::new(body) {
@@ -185,7 +159,12 @@ impl Process {
 }
 
 impl Statistics {
-    fn parse(mut body: Fields<'_>) -> Option<Self> {
+    /// Reads a whole block.
+    pub(super) fn parse(block: &[u8], order: ByteOrder) -> Result<Self, Malformed> {
+        body(block, order, Self::read)
+    }
+
+    fn read(mut body: Fields<'_>) -> Option<Self> {
         let interface = body.u32()?;
         let ticks = ticks(&mut body)?;
         let order = body.order();
@@ -198,6 +177,16 @@ impl Statistics {
 }
 
 impl Captured {
+    /// Reads a whole packet block of one of the three kinds.
+    #[inline]
+    pub(super) fn parse(block: &[u8], order: ByteOrder) -> Result<Self, Malformed> {
+        match Fields::new(block, order).u32() {
+            Some(kind::ENHANCED_PACKET) => body(block, order, Self::enhanced),
+            Some(kind::SIMPLE_PACKET) => body(block, order, Self::simple),
+            _ => body(block, order, Self::obsolete),
+        }
+    }
+
     #[inline]
     fn enhanced(mut body: Fields<'_>) -> Option<Self> {
         let interface = body.u32()?;
@@ -270,6 +259,8 @@ fn ticks(fields: &mut Fields<'_>) -> Option<u64> {
     Some(u64::from(high) << 32 | u64::from(low))
 }
 
+/// Type and length.
+const BLOCK_HEADER_BYTES: usize = 8;
 /// Bytes in front of the frame: type, length, interface, two halves of the time, two lengths of the frame.
 const ENHANCED_HEADER_BYTES: usize = 28;
 /// The same, with the interface and the count of what was lost in one word.

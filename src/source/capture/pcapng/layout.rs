@@ -1,7 +1,11 @@
 //! The numbers of the format, for the reader and the writer.
 
+use crate::source::capture::LONGEST_FRAME;
+
 /// `Byte-Order Magic` of a section header.
 pub(in crate::source::capture) const BYTE_ORDER_MARK: u32 = 0x1a2b_3c4d;
+/// A block that is kept, in bytes: the longest frame, with 64 KiB for what stands around it.
+pub(in crate::source::capture) const LONGEST_BLOCK: u32 = LONGEST_FRAME + (64 << 10);
 /// Names are cut here, in bytes: about twice the longest of Windows (`\Device\NPF_` and a GUID); those of macOS have 16 to 32.
 pub(in crate::source::capture) const LONGEST_NAME: usize = 100;
 /// Interfaces in a section. A Mac has some dozens.

@@ -5,8 +5,10 @@ mod clock;
 pub(super) mod layout;
 mod options;
 
-use self::blocks::{Captured, Content, Interface, Process, Statistics};
-use self::layout::{BYTE_ORDER_MARK, MOST_INTERFACES, MOST_PROCESSES, kind};
+use bytes::{Buf, Bytes};
+
+use self::blocks::{Captured, Interface, Malformed, Notes, Process, Statistics};
+use self::layout::{BYTE_ORDER_MARK, LONGEST_BLOCK, MOST_INTERFACES, MOST_PROCESSES, kind};
 use super::account::{Account, Stop};
 use super::fields::{ByteOrder, Fields};
 use super::window::Window;
@@ -23,8 +25,6 @@ pub(super) struct Reader {
     window: Window,
     account: Account,
     section: Section,
-    /// The packet behind the gap that was just yielded.
-    pending: Option<Observation>,
 }
 
 /// What holds until the next section header. An interface or process whose block could not be read keeps its number.
@@ -48,42 +48,45 @@ impl Reader {
     pub(super) fn new(mut window: Window, account: Account) -> Result<Self, CaptureError> {
         let order =
             byte_order(window.peek(SHORTEST_BLOCK as usize)?).ok_or(CaptureError::Unrecognised(MAGIC))?;
-        Ok(Self { window, account, section: Section::new(order), pending: None })
+        Ok(Self { window, account, section: Section::new(order) })
     }
 
-    /// The next block; `Ok(None)` where it yields nothing.
-    fn block(&mut self) -> Result<Option<Observation>, Stop> {
+    /// Reads the next block, which may yield nothing.
+    fn block(&mut self) -> Result<(), Stop> {
         let block = self.block_header()?;
-        if block.kind == kind::SECTION_HEADER {
-            self.check_version(block)?;
-            return self.pass_over(block);
-        }
-        if !Content::is_of(block.kind) {
-            return self.pass_over(block);
-        }
-        if block.length > LONGEST_BLOCK {
-            let length = block.length;
-            self.reject(block, format!("block length {length} is over the limit of {LONGEST_BLOCK} bytes"));
-            return self.pass_over(block);
-        }
-        let bytes = match self.window.peek(block.length as usize) {
-            Ok(bytes) => bytes,
-            Err(shortage) => {
-                return Err(self.account.stop(block.at, &self.window, block.length.into(), shortage));
+        let order = self.section.order;
+        match block.kind {
+            kind::ENHANCED_PACKET | kind::SIMPLE_PACKET | kind::PACKET => {
+                let parsed =
+                    self.whole(block)?.and_then(|bytes| Ok((Captured::parse(&bytes, order)?, bytes)));
+                if let Some((captured, bytes)) = self.counted(block, parsed) {
+                    self.packet(block, &captured, bytes);
+                }
             }
-        };
-        match Content::parse(bytes, self.section.order) {
-            Ok(Content::Packet(captured)) => return Ok(self.packet(block, &captured)),
-            Ok(Content::Statistics(statistics)) => {
-                self.window.advance(block.length as usize);
-                return Ok(self.losses(block, &statistics));
+            kind::INTERFACE_DESCRIPTION => {
+                let parsed = self.whole(block)?.and_then(|bytes| Interface::parse(&bytes, order));
+                let interface = self.counted(block, parsed);
+                self.add_interface(block, interface);
             }
-            Ok(Content::Interface(interface)) => self.add_interface(block, Some(interface)),
-            Ok(Content::Process(process)) => self.add_process(block, Some(process)),
-            Err(error) => self.reject(block, error.to_string()),
+            kind::PROCESS_INFORMATION => {
+                let parsed = self.whole(block)?.and_then(|bytes| Process::parse(&bytes, order));
+                let process = self.counted(block, parsed);
+                self.add_process(block, process);
+            }
+            kind::INTERFACE_STATISTICS => {
+                let parsed = self.whole(block)?.and_then(|bytes| Statistics::parse(&bytes, order));
+                if let Some(statistics) = self.counted(block, parsed) {
+                    self.losses(block, &statistics);
+                }
+            }
+            kind::SECTION_HEADER => {
+                self.check_version(block)?;
+                self.pass_over(block)?;
+            }
+            // Names, secrets, journals, custom blocks and whatever is invented next.
+            _ => self.pass_over(block)?,
         }
-        self.window.advance(block.length as usize);
-        Ok(None)
+        Ok(())
     }
 
     /// Type and length of the next block. A section header begins the new section here, since its own length is in the order that it states.
@@ -126,8 +129,24 @@ impl Reader {
         }
     }
 
-    /// Moves past a block without keeping it; its length must stand at its end too.
-    fn pass_over(&mut self, block: Block) -> Result<Option<Observation>, Stop> {
+    /// Takes a whole block, of which the two lengths agree.
+    fn whole(&mut self, block: Block) -> Result<Result<Bytes, Malformed>, Stop> {
+        let length = block.length as usize;
+        if block.length > LONGEST_BLOCK {
+            self.pass_over(block)?;
+            return Ok(Err(Malformed::Long(block.length)));
+        }
+        match self.window.peek(length) {
+            Ok(_) => {}
+            Err(shortage) => return Err(self.account.stop(block.at, &self.window, length as u64, shortage)),
+        }
+        let bytes = self.window.split(length);
+        let trailer = bytes.last_chunk().map(|trailer| self.section.order.u32(*trailer));
+        Ok(if trailer == Some(block.length) { Ok(bytes) } else { Err(Malformed::Trailer) })
+    }
+
+    /// Moves past a block without keeping it.
+    fn pass_over(&mut self, block: Block) -> Result<(), Stop> {
         let length = u64::from(block.length);
         let trailer = self
             .window
@@ -135,23 +154,19 @@ impl Reader {
             .and_then(|()| Ok(self.section.order.whole_u32(self.window.peek(size_of::<u32>())?)));
         match trailer {
             Ok(trailer) if trailer != Some(block.length) => {
-                self.account.skip(block.at, blocks::Malformed::Trailer.to_string());
+                self.account.skip(block.at, Malformed::Trailer.to_string());
             }
             Ok(_) => {}
             Err(shortage) => return Err(self.account.stop(block.at, &self.window, length, shortage)),
         }
         self.window.advance(size_of::<u32>());
-        Ok(None)
+        Ok(())
     }
 
-    /// Counts a block that is passed over.
-    fn reject(&mut self, block: Block, what: String) {
-        self.account.skip(block.at, what);
-        match block.kind {
-            kind::INTERFACE_DESCRIPTION => self.add_interface(block, None),
-            kind::PROCESS_INFORMATION => self.add_process(block, None),
-            _ => {}
-        }
+    /// Counts a block that could not be read.
+    #[inline]
+    fn counted<T>(&mut self, block: Block, parsed: Result<T, Malformed>) -> Option<T> {
+        parsed.map_err(|error| self.account.skip(block.at, error.to_string())).ok()
     }
 
     fn add_interface(&mut self, block: Block, interface: Option<Interface>) {
@@ -171,17 +186,18 @@ impl Reader {
         }
     }
 
-    /// The packet of a block that lies whole in the window; leaves the window behind the block.
-    fn packet(&mut self, block: Block, captured: &Captured) -> Option<Observation> {
-        self.window.advance(captured.offset);
-        let mut data = self.window.split(captured.length);
-        self.window.advance(block.length as usize - captured.offset - captured.length);
-
+    /// The packet of a whole block.
+    #[inline]
+    fn packet(&mut self, block: Block, captured: &Captured, bytes: Bytes) {
+        let mut data = bytes;
+        data.advance(captured.offset);
+        data.truncate(captured.length);
+        self.check_processes(block, &captured.notes);
         let Some(interface) = self.section.interface(captured.interface) else {
             let (number, known) = (captured.interface, self.section.interfaces.len());
             self.account
                 .skip(block.at, format!("a packet names interface {number}, and {known} are described"));
-            return None;
+            return;
         };
         let time = match captured.ticks {
             Some(ticks) => interface.clock.time(ticks),
@@ -190,16 +206,33 @@ impl Reader {
         };
         let Some(time) = time else {
             self.account.skip(block.at, "a time lies outside 1677 to 2262");
-            return None;
+            return;
         };
         if captured.ticks.is_none() {
             data.truncate(interface.snapshot_length);
         }
         let wire_length = captured.original.max(u32::try_from(data.len()).unwrap_or(u32::MAX));
-        if data.len() > LONGEST_FRAME as usize || wire_length > CREDIBLE_LENGTH {
-            self.account.skip(block.at, format!("a frame of {wire_length} bytes is over the limit"));
-            return None;
+        if data.len() > LONGEST_FRAME as usize {
+            let length = data.len();
+            self.account
+                .skip(block.at, format!("record length {length} is over the limit of {LONGEST_FRAME} bytes"));
+            return;
         }
+        if wire_length > CREDIBLE_LENGTH {
+            self.account.skip(
+                block.at,
+                format!("a frame of {wire_length} bytes is over the limit of {CREDIBLE_LENGTH}"),
+            );
+            return;
+        }
+        let process = self.section.process(captured.notes.process);
+        let effective = self.section.process(captured.notes.effective_process);
+        let owner = PacketOwner {
+            pid: process.and_then(|process| process.pid),
+            name: process.and_then(|process| process.name.clone()),
+            effective_pid: effective.and_then(|process| process.pid),
+            effective_name: effective.and_then(|process| process.name.clone()),
+        };
         let packet = Packet {
             time,
             origin: self.account.origin,
@@ -208,59 +241,42 @@ impl Reader {
             wire_length,
             data,
             direction: captured.notes.direction,
-            owner: self.owner(block, captured),
+            owner,
             flow_id: captured.notes.flow_id,
         };
-        let packet = self.account.packet(block.at, packet);
-        match captured.notes.dropped {
-            None => packet,
-            Some(dropped) => {
-                self.pending = packet;
-                Some(self.account.gap(time, dropped))
+        if let Some(dropped) = captured.notes.dropped {
+            self.account.gap(time, dropped);
+        }
+        self.account.packet(block.at, packet);
+    }
+
+    /// Counts the numbers of processes that no block has; the packet is yielded without them.
+    fn check_processes(&mut self, block: Block, notes: &Notes) {
+        let known = self.section.processes.len();
+        for number in [notes.process, notes.effective_process].into_iter().flatten() {
+            if number as usize >= known {
+                self.account
+                    .skip(block.at, format!("a packet names process {number}, and {known} are described"));
             }
         }
     }
 
-    /// The processes that a packet names by their numbers in the section. A number that no block has is counted, and the packet is
-    /// yielded without that process.
-    fn owner(&mut self, block: Block, captured: &Captured) -> PacketOwner {
-        let mut owner = PacketOwner::default();
-        if let Some(process) = self.process(block, captured.notes.process) {
-            owner.pid = process.pid;
-            owner.name = process.name.clone();
-        }
-        if let Some(process) = self.process(block, captured.notes.effective_process) {
-            owner.effective_pid = process.pid;
-            owner.effective_name = process.name.clone();
-        }
-        owner
-    }
-
-    fn process(&mut self, block: Block, number: Option<u32>) -> Option<&Process> {
-        let number = number?;
-        let known = self.section.processes.len();
-        if number as usize >= known {
-            self.account
-                .skip(block.at, format!("a packet names process {number}, and {known} are described"));
-        }
-        self.section.processes.get(number as usize)?.as_ref()
-    }
-
     /// What an interface lost since it last said so. The counters of a statistics block run from the start of the capture.
-    fn losses(&mut self, block: Block, statistics: &Statistics) -> Option<Observation> {
+    fn losses(&mut self, block: Block, statistics: &Statistics) {
         let number = statistics.interface;
         let interface = self.section.interfaces.get_mut(number as usize).and_then(Option::as_mut);
         let Some(interface) = interface else {
             self.account.skip(block.at, format!("statistics of interface {number}, which is not described"));
-            return None;
+            return;
         };
         let lost = statistics.dropped.saturating_sub(interface.dropped);
         interface.dropped = interface.dropped.max(statistics.dropped);
-        if lost == 0 {
-            return None;
+        let time = interface.clock.time(statistics.ticks).max(self.account.latest());
+        if let Some(time) = time
+            && lost != 0
+        {
+            self.account.gap(time, lost);
         }
-        let time = interface.clock.time(statistics.ticks).max(self.account.latest())?;
-        Some(self.account.gap(time, lost))
     }
 }
 
@@ -268,19 +284,19 @@ impl Iterator for Reader {
     type Item = Observation;
 
     fn next(&mut self) -> Option<Observation> {
-        if let Some(packet) = self.pending.take() {
-            return Some(packet);
-        }
-        while self.account.report.ended_early.is_none() {
+        loop {
+            if let Some(observation) = self.account.next() {
+                return Some(observation);
+            }
+            if self.account.report.ended_early.is_some() {
+                return None;
+            }
             let result = self.block();
             self.account.report.bytes = self.window.position();
-            match result {
-                Ok(Some(observation)) => return Some(observation),
-                Ok(None) => {}
-                Err(Stop) => break,
+            if let Err(Stop) = result {
+                return None;
             }
         }
-        None
     }
 }
 
@@ -298,6 +314,10 @@ impl Section {
     fn interface(&self, number: u32) -> Option<&Interface> {
         self.interfaces.get(number as usize)?.as_ref()
     }
+
+    fn process(&self, number: Option<u32>) -> Option<&Process> {
+        self.processes.get(number? as usize)?.as_ref()
+    }
 }
 
 /// The byte order of the section that a header of at least [`SHORTEST_BLOCK`] bytes opens; `None` where it opens none.
@@ -312,5 +332,3 @@ fn byte_order(header: &[u8]) -> Option<ByteOrder> {
 const SHORTEST_BLOCK: u32 = 12;
 /// Type, length, byte order mark and version of a section header.
 const SECTION_VERSION_END: usize = 16;
-/// The longest frame, with 64 KiB for what stands around it.
-const LONGEST_BLOCK: u32 = LONGEST_FRAME + (64 << 10);

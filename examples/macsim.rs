@@ -1,0 +1,292 @@
+//! Runs the detector over simulated Macs and says how many attacks it finds and how many alerts are false.
+//!
+//! `macsim [--budget B]... [--learn-days N] FLOWS LABELS [FLOWS LABELS]...`: each pair is what the simulator of Macs wrote: one flow a line
+//! (`ts`, `mac`, `image`, `initiator`, `l4`, `port`, `service`, `dst`, `bytes_out`, `bytes_in`), and the attacks among them. `-` for FLOWS reads
+//! standard input. The rules of counting are those of the road's own score: a false alert is one outside every attack's window (from five
+//! minutes before it to an hour after it) of its Mac and subject, once a subject and day, after the learning days.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tidemark::baseline::Priors;
+use tidemark::detect::{Activity, Detector, Disposition, PortClass, ProtocolUse, Settings, Severity};
+use tidemark::network::Protocol;
+use tidemark::observation::{Timestamp, ZoneOffset};
+use tidemark::process::{Identity, Role, Subject};
+
+#[derive(Deserialize)]
+struct Flow<'a> {
+    ts: i64,
+    mac: u32,
+    image: &'a str,
+    initiator: &'a str,
+    l4: &'a str,
+    port: &'a str,
+    service: &'a str,
+    dst: &'a str,
+    bytes_out: u64,
+    bytes_in: u64,
+}
+
+#[derive(Deserialize)]
+struct Attack {
+    id: u32,
+    mac: u32,
+    kind: String,
+    image: String,
+    initiator: String,
+    onset: i64,
+    end: i64,
+    total_out: f64,
+}
+
+/// One alert, as far as counting cares.
+struct Alert {
+    mac: u32,
+    subject: (String, String),
+    time: i64,
+    severity: Severity,
+}
+
+/// What is added up over all pairs.
+#[derive(Default)]
+struct Score {
+    found: BTreeMap<(String, &'static str), (u32, u32)>,
+    falses: BTreeSet<(usize, u32, String, String, i64)>,
+    by_severity: BTreeMap<Severity, u32>,
+    mac_days: f64,
+    early: u32,
+    alerts: u32,
+    by_image: BTreeMap<(String, String), u32>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (mut budgets, mut learn_days, mut files, mut verbose) = (Vec::new(), 7.0, Vec::new(), false);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--budget" => budgets.push(arguments.next().ok_or("--budget needs a number")?.parse::<f64>()?),
+            "--learn-days" => learn_days = arguments.next().ok_or("--learn-days needs a number")?.parse()?,
+            "--verbose" => verbose = true,
+            _ => files.push(argument),
+        }
+    }
+    if budgets.is_empty() {
+        budgets = vec![0.05, 0.1];
+    }
+    let priors = Arc::new(Priors::builtin());
+    let mut scores: Vec<Score> = budgets.iter().map(|_| Score::default()).collect();
+    for (pair, (flows, labels)) in pairs(&files).enumerate() {
+        let attacks: Vec<Attack> = BufReader::new(File::open(labels)?)
+            .lines()
+            .map(|line| Ok(serde_json::from_str(&line?)?))
+            .collect::<Result<_, Box<dyn Error>>>()?;
+        let (span, alerts) = run(flows, &budgets, &priors)?;
+        for (score, alerts) in scores.iter_mut().zip(alerts) {
+            score.add(pair, &span, &attacks, &alerts, learn_days);
+        }
+    }
+    let mut out = io::stdout().lock();
+    for (budget, score) in budgets.iter().zip(&scores) {
+        score.print(&mut out, *budget, verbose)?;
+    }
+    Ok(())
+}
+
+fn pairs(files: &[String]) -> impl Iterator<Item = (&str, &str)> {
+    files.chunks_exact(2).filter_map(|pair| Some((pair.first()?.as_str(), pair.get(1)?.as_str())))
+}
+
+type Span = BTreeMap<u32, (i64, i64)>;
+
+/// Runs one file of flows through a detector a Mac and budget.
+fn run(
+    flows: &str,
+    budgets: &[f64],
+    priors: &Arc<Priors>,
+) -> Result<(Span, Vec<Vec<Alert>>), Box<dyn Error>> {
+    let mut reader: Box<dyn BufRead> = if flows == "-" {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(File::open(flows)?))
+    };
+    let mut macs: HashMap<u32, Vec<Detector>> = HashMap::new();
+    let (mut span, mut line) = (Span::new(), String::new());
+    let mut alerts: Vec<Vec<Alert>> = budgets.iter().map(|_| Vec::new()).collect();
+    while reader.read_line(&mut line)? > 0 {
+        let flow: Flow<'_> = serde_json::from_str(&line)?;
+        span.entry(flow.mac).and_modify(|s| s.1 = flow.ts).or_insert((flow.ts, flow.ts));
+        let detectors = macs.entry(flow.mac).or_insert_with(|| {
+            let with = |budget: &f64| Settings { alerts_per_mac_per_day: *budget, ..Settings::default() };
+            budgets.iter().map(|budget| Detector::new(with(budget), Arc::clone(priors))).collect()
+        });
+        let tied = !matches!(flow.initiator, "-" | "");
+        let subject = Subject {
+            image: Identity::new(flow.image),
+            initiator: tied.then(|| Identity::new(identity(flow.initiator))),
+        };
+        let destination: Arc<str> = flow.dst.into();
+        let activity = Activity {
+            time: Timestamp::from_seconds(flow.ts, 0),
+            zone: ZoneOffset(0),
+            subject: &subject,
+            role: role(flow.image, flow.initiator),
+            initiator_seen: tied,
+            volatile_cdhash: None,
+            protocol: protocol(flow.service, flow.l4, flow.port),
+            destination: Some(&destination),
+            bytes_out: flow.bytes_out,
+            bytes_in: flow.bytes_in,
+            began: true,
+            who: None,
+        };
+        for (detector, alerts) in detectors.iter_mut().zip(&mut alerts) {
+            if let Some(finding) = detector.observe(&activity) {
+                detector.dispose(&finding, Disposition::Alerted);
+                alerts.push(Alert {
+                    mac: flow.mac,
+                    subject: (flow.image.to_owned(), flow.initiator.to_owned()),
+                    time: flow.ts,
+                    severity: finding.severity,
+                });
+            }
+        }
+        line.clear();
+    }
+    Ok((span, alerts))
+}
+
+impl Score {
+    fn add(&mut self, pair: usize, span: &Span, attacks: &[Attack], alerts: &[Alert], learn_days: f64) {
+        self.mac_days +=
+            span.values().map(|(a, b)| ((b - a) as f64 / 86_400.0 - learn_days).max(0.0)).sum::<f64>();
+        self.alerts += u32::try_from(alerts.len()).unwrap_or(u32::MAX);
+        let mut hits = BTreeSet::new();
+        for alert in alerts {
+            let begin = span.get(&alert.mac).map_or(0, |s| s.0);
+            let (image, initiator) = &alert.subject;
+            let hit = |a: &&Attack| {
+                a.mac == alert.mac
+                    && (a.onset - 300..=a.end + 3_600).contains(&alert.time)
+                    && ((&a.image, &a.initiator) == (image, initiator) || &a.initiator == image)
+            };
+            let found: Vec<u32> = attacks.iter().filter(hit).map(|a| a.id).collect();
+            if !found.is_empty() {
+                hits.extend(found);
+            } else if ((alert.time - begin) as f64) < learn_days * 86_400.0 {
+                self.early += 1;
+            } else if self.falses.insert((
+                pair,
+                alert.mac,
+                image.clone(),
+                initiator.clone(),
+                (alert.time - begin) / 86_400,
+            )) {
+                *self.by_severity.entry(alert.severity).or_default() += 1;
+                *self.by_image.entry((image.clone(), initiator.clone())).or_default() += 1;
+            }
+        }
+        for attack in attacks {
+            let size = if attack.total_out >= 1e8 { ">= 100 MB" } else { "smaller" };
+            let entry = self.found.entry((attack.kind.clone(), size)).or_default();
+            entry.0 += u32::from(hits.contains(&attack.id));
+            entry.1 += 1;
+        }
+    }
+
+    fn print(&self, out: &mut impl Write, budget: f64, verbose: bool) -> io::Result<()> {
+        let rate = self.falses.len() as f64 / self.mac_days.max(1e-9);
+        writeln!(
+            out,
+            "budget {budget}: {} alerts, {} false in {:.0} mac-days = {rate:.4} a mac-day ({:.2} of the budget), {} while learning",
+            self.alerts,
+            self.falses.len(),
+            self.mac_days,
+            rate / budget,
+            self.early
+        )?;
+        for ((kind, size), (found, all)) in &self.found {
+            writeln!(
+                out,
+                "  {kind:16} {size:10} found {found} of {all} = {:.2}",
+                f64::from(*found) / f64::from(*all)
+            )?;
+        }
+        for (severity, count) in &self.by_severity {
+            writeln!(out, "  false, {severity:8} {count}")?;
+        }
+        if verbose {
+            let mut images: Vec<_> = self.by_image.iter().collect();
+            images.sort_by(|a, b| b.1.cmp(a.1));
+            for ((image, initiator), count) in images.into_iter().take(12) {
+                writeln!(out, "  false, {count:3} {image} < {initiator}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The identity that the priors know an initiator by.
+fn identity(initiator: &str) -> String {
+    match initiator {
+        "Terminal" => "apple:com.apple.Terminal".into(),
+        "Visual Studio Code" => "UBF8T346G9:com.microsoft.VSCode".into(),
+        "brew" => "path:/opt/homebrew/bin/brew".into(),
+        "launchd job" => "launchd:com.example.job".into(),
+        "make" => "apple:com.apple.make".into(),
+        "cron" => "apple:com.apple.cron".into(),
+        "Postman" => "213985E128:com.example.Postman".into(),
+        "GitHub Desktop" => "D7E689C786:com.example.GitHubDesktop".into(),
+        other => format!("name:{other}"),
+    }
+}
+
+fn role(image: &str, initiator: &str) -> Role {
+    Role {
+        tool: TOOLS.contains(&image),
+        interpreter: ["python3", "node", "ruby", "perl", "java"].contains(&image),
+        scripting_host: SCRIPTING.contains(&image),
+        scripted: SCRIPTING.contains(&initiator),
+    }
+}
+
+/// The protocol and what the port says, as the road would have it.
+fn protocol(service: &str, l4: &str, port: &str) -> Option<ProtocolUse> {
+    let label = match service {
+        "apns" | "imaps" | "https-alt" | "dot" | "gcm" => "tls",
+        "http-alt" | "ipp" => "http",
+        "pg" => "postgres",
+        "media" => "rtp",
+        "wg" => "wireguard",
+        "raw" | "spotify" | "afp" => "unknown",
+        "echo" => "icmp",
+        other => other,
+    };
+    let protocol: Protocol = label.parse().ok()?;
+    let well_known = match (protocol, l4, port) {
+        (Protocol::Tls, _, "443" | "993" | "853")
+        | (Protocol::Http, _, "80")
+        | (Protocol::Quic, _, "443")
+        | (Protocol::Dns, _, "53")
+        | (Protocol::Mdns, _, "5353") => true,
+        (
+            Protocol::Tls
+            | Protocol::Http
+            | Protocol::Unknown
+            | Protocol::Rtp
+            | Protocol::Wireguard
+            | Protocol::Icmp,
+            ..,
+        ) => false,
+        _ => true,
+    };
+    Some(ProtocolUse { protocol, port: if well_known { PortClass::WellKnown } else { PortClass::Other } })
+}
+
+const TOOLS: &[&str] =
+    &["curl", "python3", "git-remote-https", "node", "ruby", "ssh", "wget", "perl", "java"];
+const SCRIPTING: &[&str] = &["osascript", "Automator", "Script Editor", "Microsoft Word", "Shortcuts"];

@@ -1,0 +1,67 @@
+//! `tidemark replay`: recordings and captures in, alerts out.
+
+use std::io::{self, BufWriter, Write};
+
+use super::inputs::{self, Inputs, Setup};
+use super::{Failure, summary};
+use crate::engine::{Engine, Verdict};
+use crate::source::Origins;
+
+/// Replays recordings and captures, and prints the alerts that they give.
+///
+/// Inputs are recordings (NDJSON), output of `eslogger`, and captures (pcap, pcapng), each plain, gzip or zstd; `-` is standard input.
+/// They are taken as parts of one Mac's road and merge by time. Alerts are printed to standard output as NDJSON, a summary for people
+/// to standard error.
+///
+/// Examples:
+///   tidemark replay tests/recordings/fortnight.ndjson.gz
+///   tidemark replay exec.ndjson packets.pcapng | jq .summary
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Args {
+    #[command(flatten)]
+    inputs: Inputs,
+    /// Prints findings that an exception covers as well; they carry the member `exception`.
+    #[arg(long)]
+    suppressed: bool,
+    /// Prints no summary.
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    setup: Setup,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let config = args.setup.config()?;
+    let mut engine = Engine::new(args.setup.engine(&config)?);
+    let mut source = inputs::open(&args.inputs, Origins::Joined)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut verdicts = Vec::new();
+    let mut digests = 0;
+    let mut print = |verdicts: &mut Vec<Verdict>| -> io::Result<()> {
+        for verdict in verdicts.drain(..) {
+            match verdict {
+                Verdict::Alert(alert) => writeln!(out, "{}", alert.to_json())?,
+                Verdict::Suppressed(alert) if args.suppressed => writeln!(out, "{}", alert.to_json())?,
+                Verdict::Suppressed(_) => {}
+                Verdict::Digest(_) => digests += 1,
+            }
+        }
+        Ok(())
+    };
+    for observation in &mut source {
+        engine.observe(&observation, &mut verdicts);
+        if !verdicts.is_empty() {
+            print(&mut verdicts)?;
+        }
+    }
+    engine.finish(&mut verdicts);
+    print(&mut verdicts)?;
+    out.flush()?;
+    let reports = source.reports();
+    if !args.quiet {
+        // A closed standard error leaves nobody to tell.
+        let _ = summary::write(&engine, digests, &reports, source.merged());
+    }
+    source.verdict(&reports)
+}

@@ -1,0 +1,129 @@
+//! One subject, right now: every channel's Z, and S.
+
+use smallvec::SmallVec;
+
+use super::channel::bytes::{self, BytesScore};
+use super::channel::combine::{Combined, Offsets, combine};
+use super::host::Host;
+use super::record::Record;
+use super::{Channel, Settings};
+use crate::baseline::{Network, Priors, ScalePriors, Scales, Sums};
+
+/// The view of a subject that is scored. Explanations score the same view with something changed, so that they cannot tell another story
+/// than the decision.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) network: &'a Network,
+    pub(super) hour: Sums,
+    pub(super) day: Sums,
+    pub(super) record: Option<&'a Record>,
+    /// Channels taken as zero.
+    pub(super) without: Option<Channel>,
+    pub(super) age_days: f64,
+    pub(super) host: &'a Host,
+    pub(super) settings: &'a Settings,
+    pub(super) priors: &'a Priors,
+}
+
+/// What the channels say.
+#[derive(Debug, Clone)]
+pub(super) struct Assessment {
+    /// The channels that score sums, in the order of [`Channel`].
+    pub(super) bytes: SmallVec<[(Channel, BytesScore); 2]>,
+    /// Z of every channel, in the order of [`Channel`]; none below zero.
+    pub(super) z: SmallVec<[(Channel, f64); 6]>,
+    /// Their sum; S capped at [`MOST_SCORE`].
+    pub(super) combined: Combined,
+}
+
+impl View<'_> {
+    /// Scores it.
+    pub(super) fn assess(&self) -> Assessment {
+        let mut assessment = Assessment {
+            bytes: SmallVec::new(),
+            z: SmallVec::new(),
+            combined: Combined { score: 0.0, counted: super::channel::combine::ChannelSet::default() },
+        };
+        for channel in byte_channels(self.settings) {
+            let score = self.score(channel);
+            assessment.bytes.push((channel, score));
+            assessment.z.push((channel, self.unless_without(channel, score.z)));
+        }
+        let now = self.host.clock.age();
+        let protocol = self.record.and_then(|record| record.protocol(now)).map_or(0.0, |novelty| novelty.z);
+        let initiator = self.record.and_then(|record| record.initiator(now)).map_or(0.0, |novelty| {
+            // The rate of new pairs is the Mac's, so it is not divided among the subjects.
+            novelty.z + libm::log10(f64::from(self.host.active.max(super::channel::combine::LEAST_ACTIVE)))
+        });
+        assessment.z.push((Channel::Protocol, self.unless_without(Channel::Protocol, protocol)));
+        assessment.z.push((Channel::Initiator, self.unless_without(Channel::Initiator, initiator)));
+        assessment.z.sort_unstable_by_key(|(channel, _)| *channel);
+        assessment.combined = combine(&assessment.z, &self.offsets());
+        assessment.combined.score = assessment.combined.score.min(MOST_SCORE);
+        assessment
+    }
+
+    /// What is taken off the sum.
+    pub(super) fn offsets(&self) -> Offsets {
+        let optional = u32::from(self.settings.bytes_in) + u32::from(self.settings.fan_out);
+        Offsets { channels: CHANNELS + optional, active: self.host.active, trim: self.host.budget.trim() }
+    }
+
+    /// The sums of one channel: histograms, priors, and the open hour and day in bits.
+    pub(super) fn stream(
+        &self,
+        channel: Channel,
+    ) -> (Option<&Scales>, &ScalePriors, Option<f64>, Option<f64>) {
+        let optional = self.network.optional.as_deref();
+        let (hour, day) = (&self.hour, &self.day);
+        match channel {
+            Channel::Destination => {
+                (Some(&self.network.new), &self.priors.new_destinations, hour.new_bits(), day.new_bits())
+            }
+            Channel::Received => {
+                (optional.map(|o| &o.received), &self.priors.out, hour.received_bits(), day.received_bits())
+            }
+            Channel::FanOut => {
+                (optional.map(|o| &o.flows), &self.priors.out, hour.flows_bits(), day.flows_bits())
+            }
+            _ => (Some(&self.network.out), &self.priors.out, hour.volume_bits(), day.volume_bits()),
+        }
+    }
+
+    fn score(&self, channel: Channel) -> BytesScore {
+        let empty = Scales::default();
+        let (scales, priors, hour, day) = self.stream(channel);
+        let mut score = bytes::score(scales.unwrap_or(&empty), priors, hour, day, self.age_days);
+        let above_floor = match channel {
+            Channel::Volume => self.day.out >= self.settings.floor_bytes,
+            Channel::Destination => self.day.new >= self.settings.floor_bytes,
+            Channel::Received => self.day.received >= self.settings.floor_bytes,
+            _ => true,
+        };
+        if !above_floor {
+            score.z = 0.0;
+        }
+        score
+    }
+
+    fn unless_without(&self, channel: Channel, z: f64) -> f64 {
+        if self.without == Some(channel) { 0.0 } else { z.max(0.0) }
+    }
+}
+
+/// The channels over sums that are switched on.
+fn byte_channels(settings: &Settings) -> impl Iterator<Item = Channel> {
+    [
+        (Channel::Volume, true),
+        (Channel::Destination, true),
+        (Channel::Received, settings.bytes_in),
+        (Channel::FanOut, settings.fan_out),
+    ]
+    .into_iter()
+    .filter_map(|(channel, on)| on.then_some(channel))
+}
+
+/// Channels that are always scored: volume, new destinations, protocol, initiator.
+const CHANNELS: u32 = 4;
+/// A score above this is not told from it: a million days (METHOD.md 2).
+pub(super) const MOST_SCORE: f64 = 6.0;

@@ -1,0 +1,143 @@
+//! From an update of a flow to a verdict: who, what, how unusual, accepted or not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Tally, Verdict};
+use crate::alert::{Alert, Detection, Host, Losses};
+use crate::detect::{Activity, Detector, Disposition, PortClass, ProtocolUse};
+use crate::exceptions::Exceptions;
+use crate::network::{Counters, Destinations, Evidence, Flow, FlowUpdate, Phase, Protocol, Reach};
+
+use crate::observation::ZoneOffset;
+use crate::process::{Attribution, Method, Processes};
+
+/// What the engine keeps with each flow.
+#[derive(Debug, Default)]
+pub(super) struct Tag {
+    attribution: Attribution,
+    /// Bytes that wait until it is known what they are.
+    waiting: Counters,
+    /// Whether the detectors have heard of this flow.
+    told: bool,
+}
+
+/// Everything on the road below the flow table, borrowed for one observation.
+pub(super) struct Judge<'a> {
+    pub(super) processes: &'a mut Processes,
+    pub(super) detector: &'a mut Detector,
+    pub(super) destinations: &'a Destinations,
+    pub(super) exceptions: &'a Exceptions,
+    pub(super) host: &'a Host,
+    pub(super) zone: ZoneOffset,
+    pub(super) losses: &'a mut Losses,
+    pub(super) tally: &'a mut Tally,
+    pub(super) sequence: &'a mut u64,
+    pub(super) out: &'a mut Vec<Verdict>,
+}
+
+/// How long a flow's first bytes wait for its protocol and its server's name, in event time: the identification itself stops after 3 s.
+const WAIT: Duration = Duration::from_secs(4);
+
+impl Judge<'_> {
+    /// Takes one update of a flow.
+    pub(super) fn update(&mut self, update: FlowUpdate<'_, Tag>) {
+        let FlowUpdate { flow, tag, time, growth, phase } = update;
+        if tag.attribution.method == Method::None {
+            tag.attribution =
+                self.processes.attribute(flow.owner.process, flow.owner.effective_pid, flow.start);
+        }
+        self.count(flow, &tag.attribution, growth, phase);
+        tag.waiting += growth;
+        let decided =
+            flow.identified.protocol.is_some() || phase == Phase::Ended || time.since(flow.start) >= WAIT;
+        if !decided {
+            return;
+        }
+        let bytes = std::mem::take(&mut tag.waiting);
+        let began = !std::mem::replace(&mut tag.told, true);
+        let Some(who) = tag.attribution.who.clone() else { return };
+        let Some(destination) = far_end(self.destinations, flow) else { return };
+        let activity = Activity {
+            time,
+            zone: self.zone,
+            subject: &who.subject,
+            role: who.role,
+            initiator_seen: who.initiator_known && tag.attribution.method != Method::Snapshot,
+            volatile_cdhash: who.process.signing.cdhash.filter(|_| who.volatile),
+            protocol: protocol_use(flow),
+            destination: Some(&destination),
+            bytes_out: bytes.bytes_out,
+            bytes_in: bytes.bytes_in,
+            began,
+            who: Some(&who),
+        };
+        let Some(finding) = self.detector.observe(&activity) else { return };
+        let detection = Detection {
+            finding,
+            who: who.clone(),
+            attribution: tag.attribution.method,
+            flow: flow.clone(),
+            destination: Some(destination),
+            host: self.host.clone(),
+            losses: self.losses.clone(),
+        };
+        let exception = self.exceptions.covering(&detection);
+        self.tally.found(&detection.finding.subject, exception.is_some());
+        let suppressed = exception.is_some();
+        let disposition =
+            if suppressed { Disposition::Suppressed { learn: false } } else { Disposition::Alerted };
+        self.detector.dispose(&detection.finding, disposition);
+        *self.sequence = self.sequence.saturating_add(1);
+        let alert = Box::new(Alert::new(&detection, *self.sequence, exception));
+        self.out.push(if suppressed { Verdict::Suppressed(alert) } else { Verdict::Alert(alert) });
+    }
+
+    fn count(&mut self, flow: &Flow, attribution: &Attribution, growth: Counters, phase: Phase) {
+        let bytes = growth.bytes_out.saturating_add(growth.bytes_in);
+        self.losses.bytes = self.losses.bytes.saturating_add(bytes);
+        if attribution.who.is_none() {
+            self.losses.unattributed_bytes = self.losses.unattributed_bytes.saturating_add(bytes);
+        }
+        if phase == Phase::Ended {
+            self.tally.flow_ended(flow, attribution.method);
+        }
+    }
+}
+
+/// What the flow says about the protocols of its subject. A flow that was only attempted says nothing, one that was joined in its middle
+/// nothing that could be new.
+fn protocol_use(flow: &Flow) -> Option<ProtocolUse> {
+    let protocol = flow.identified.protocol?;
+    if flow.midstream || protocol == Protocol::Attempted || flow.identified.evidence == Evidence::Port {
+        return None;
+    }
+    let port = match flow.identified.port_protocol {
+        None => PortClass::Other,
+        Some(port) if port == protocol => PortClass::WellKnown,
+        Some(_) => PortClass::Contradicts,
+    };
+    Some(ProtocolUse { protocol, port })
+}
+
+/// The destination that a baseline counts; `None` for what stays on the Mac or the link. Through a proxy it is the host that the proxy
+/// was asked for, wherever the proxy runs.
+fn far_end(destinations: &Destinations, flow: &Flow) -> Option<Arc<str>> {
+    let metadata = flow.identified.metadata.as_deref();
+    let remote = flow.remote.ip();
+    if let Some(asked) = metadata.and_then(|m| m.proxied_to.as_deref()) {
+        return Some(destinations.of(remote, Some(host_of(asked))).key);
+    }
+    let name = metadata.filter(|m| !m.ech).and_then(|m| m.server_name.as_deref());
+    let destination = destinations.of(remote, name);
+    match destination.reach {
+        Reach::Loopback | Reach::LinkLocal | Reach::Multicast => None,
+        Reach::Private | Reach::Global => Some(destination.key),
+    }
+}
+
+/// The host of `host:port` or `[address]:port`.
+fn host_of(text: &str) -> &str {
+    let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}

@@ -1,0 +1,205 @@
+//! The one place that walks an observation down the road.
+//!
+//! The [`Engine`] is a state machine: an [`Observation`] goes in, [`Verdict`]s come out. It does no I/O, starts no thread and asks no
+//! clock: time comes with the observations, and the same observations give the same verdicts to the byte. A live daemon is a replay
+//! that does not end.
+//!
+//! It walks the whole road up to the document, exceptions included, since a finding that the organisation has accepted is learnt
+//! otherwise than one that stands.
+
+mod judge;
+mod tally;
+
+pub use tally::{SubjectTally, Tally};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::alert::{Alert, Host, Losses};
+use crate::baseline::Priors;
+use crate::detect::{self, Detector, Digest};
+use crate::exceptions::Exceptions;
+use crate::network::{Destinations, FlowTable, Limits, TableReport};
+use crate::observation::{Observation, RecordingHeader, Timestamp, ZoneOffset};
+use crate::process::{self, Processes};
+use judge::{Judge, Tag};
+
+/// The settings of every room on the road.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The process tree.
+    pub processes: process::Settings,
+    /// The flow table.
+    pub flows: Limits,
+    /// The detectors.
+    pub detection: detect::Settings,
+    /// What is usual on any Mac.
+    pub priors: Arc<Priors>,
+    /// What the organisation has accepted.
+    pub exceptions: Arc<Exceptions>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            processes: process::Settings::default(),
+            flows: Limits::default(),
+            detection: detect::Settings::default(),
+            priors: Arc::new(Priors::builtin()),
+            exceptions: Arc::default(),
+        }
+    }
+}
+
+/// What comes out.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// A finding that no exception covers.
+    Alert(Box<Alert>),
+    /// A finding that an exception covers: counted and kept, not delivered.
+    Suppressed(Box<Alert>),
+    /// What was held back, told once.
+    Digest(Box<Digest>),
+}
+
+/// The road as a state machine.
+pub struct Engine {
+    processes: Processes,
+    flows: FlowTable<Tag>,
+    detector: Detector,
+    destinations: Destinations,
+    exceptions: Arc<Exceptions>,
+    host: Host,
+    zone: ZoneOffset,
+    losses: Losses,
+    tally: Tally,
+    /// Counts the alerts of this host.
+    sequence: u64,
+    /// Time awake since boot, where the source says it.
+    awake: Option<Duration>,
+    /// The latest time seen.
+    now: Option<Timestamp>,
+    /// When the flow table and the detector were last told that time passes.
+    told: Option<Timestamp>,
+}
+
+/// How often the rooms are told that time passes, in event time: often enough for an idle limit of seconds, seldom enough to cost nothing.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// An engine that has seen nothing.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            processes: Processes::new(settings.processes),
+            flows: FlowTable::new(settings.flows),
+            detector: Detector::new(settings.detection, settings.priors),
+            destinations: Destinations::default(),
+            exceptions: settings.exceptions,
+            host: Host { name: Arc::from("unknown"), os_version: None },
+            zone: ZoneOffset::default(),
+            losses: Losses::default(),
+            tally: Tally::default(),
+            sequence: 0,
+            awake: None,
+            now: None,
+            told: None,
+        }
+    }
+
+    /// Walks one observation down the road; verdicts are appended to `out`.
+    pub fn observe(&mut self, observation: &Observation, out: &mut Vec<Verdict>) {
+        if let Some(time) = observation.time() {
+            self.pass_time(time, out);
+            self.tally.saw(observation, time);
+        }
+        match observation {
+            Observation::Recording(header) => self.begin_recording(header),
+            Observation::Exec(exec) => {
+                if let Some(who) = self.processes.exec(exec) {
+                    self.detector.image_seen(exec.message.time, self.zone, &who.subject, who.role);
+                }
+            }
+            Observation::Fork(fork) => self.processes.fork(fork),
+            Observation::Exit(exit) => self.processes.exit(exit),
+            Observation::Running(running) => self.processes.running(running),
+            Observation::Packet(packet) => {
+                let (flows, mut judge) = self.split(out);
+                flows.packet(packet, &mut |update| judge.update(update));
+            }
+            Observation::Flow(report) => {
+                let (flows, mut judge) = self.split(out);
+                flows.report(report, &mut |update| judge.update(update));
+            }
+            Observation::Gap(gap) => {
+                self.losses.gaps = self.losses.gaps.saturating_add(1);
+                self.losses.lost = self.losses.lost.saturating_add(gap.lost.unwrap_or(0));
+            }
+            Observation::Clock(clock) => self.awake = clock.awake.or(self.awake),
+        }
+    }
+
+    /// The observations ended: what the flow table still holds is told.
+    pub fn finish(&mut self, out: &mut Vec<Verdict>) {
+        let (flows, mut judge) = self.split(out);
+        flows.finish(&mut |update| judge.update(update));
+    }
+
+    /// What was seen so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// What was lost so far.
+    pub fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
+    /// What the flow table took in, and what it could not.
+    pub fn flows(&self) -> &TableReport {
+        self.flows.account()
+    }
+
+    fn begin_recording(&mut self, header: &RecordingHeader) {
+        if let Some(name) = &header.host {
+            self.host.name = name.clone();
+        }
+        if let Some(version) = &header.os_version {
+            self.detector.system_seen(version);
+            self.host.os_version = Some(version.clone());
+        }
+        if let Some(zone) = header.utc_offset_seconds {
+            self.zone = zone;
+        }
+    }
+
+    /// Time only runs forward; an observation that is late is judged at the latest time seen.
+    fn pass_time(&mut self, time: Timestamp, out: &mut Vec<Verdict>) {
+        let now = self.now.map_or(time, |now| now.max(time));
+        self.now = Some(now);
+        if self.told.is_some_and(|told| now.since(told) < TELL_EVERY) {
+            return;
+        }
+        self.told = Some(now);
+        let (flows, mut judge) = self.split(out);
+        flows.advance(now, &mut |update| judge.update(update));
+        let digests = self.detector.advance(now, self.zone, self.awake);
+        out.extend(digests.into_iter().map(|digest| Verdict::Digest(Box::new(digest))));
+    }
+
+    /// The flow table on one side, what judges its updates on the other.
+    fn split<'a>(&'a mut self, out: &'a mut Vec<Verdict>) -> (&'a mut FlowTable<Tag>, Judge<'a>) {
+        let judge = Judge {
+            processes: &mut self.processes,
+            detector: &mut self.detector,
+            destinations: &self.destinations,
+            exceptions: &self.exceptions,
+            host: &self.host,
+            zone: self.zone,
+            losses: &mut self.losses,
+            tally: &mut self.tally,
+            sequence: &mut self.sequence,
+            out,
+        };
+        (&mut self.flows, judge)
+    }
+}

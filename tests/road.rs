@@ -1,0 +1,119 @@
+//! The road as a whole, on the demo recording: what is seen goes in, what an analyst reads comes out.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use tidemark::engine::{Engine, Settings, Verdict};
+use tidemark::source::{Input, Merged, OpenOptions, Origins};
+
+fn recording(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings").join(name)
+}
+
+fn demo() -> Vec<PathBuf> {
+    ["fortnight.ndjson.gz", "attack.ndjson", "attack.pcapng"].into_iter().map(recording).collect()
+}
+
+/// The alerts of these inputs, one JSON document a line.
+fn replay(inputs: &[PathBuf]) -> String {
+    let mut merged = Merged::new(Input::all(inputs, Origins::Joined, &OpenOptions::default()));
+    let mut engine = Engine::new(Settings::default());
+    let mut verdicts = Vec::new();
+    for observation in &mut merged {
+        engine.observe(&observation, &mut verdicts);
+    }
+    engine.finish(&mut verdicts);
+    for report in merged.reports() {
+        assert_eq!((report.malformed, report.ended_early), (0, None), "{}", report.name);
+    }
+    let alerts = verdicts.iter().filter_map(|verdict| match verdict {
+        Verdict::Alert(alert) => Some(alert.to_json()),
+        _ => None,
+    });
+    alerts.map(|line| line + "\n").collect()
+}
+
+fn documents(alerts: &str) -> Vec<serde_json::Value> {
+    alerts.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn an_ordinary_fortnight_is_silent() {
+    assert_eq!(replay(&[recording("fortnight.ndjson.gz")]), "");
+}
+
+#[test]
+fn both_attacks_alert_and_say_who_what_where_and_how_much() {
+    let alerts = documents(&replay(&demo()));
+    let told: Vec<_> = alerts
+        .iter()
+        .map(|alert| {
+            (alert["subject"]["image"].as_str().unwrap(), alert["subject"]["initiator"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("apple:com.apple.curl", "apple:com.apple.Automator"),
+            ("apple:com.apple.python3", "apple:com.apple.osascript")
+        ]
+    );
+    for (alert, name, protocol, destination, least_bytes) in [
+        (&alerts[0], "curl", "tls", "example.net", 20_000_000),
+        (&alerts[1], "Python", "unknown", "203.0.113.0/24", 1_000_000),
+    ] {
+        assert_eq!(alert["schema"], "tidemark.alert/1");
+        assert_eq!(alert["process"]["name"], name);
+        assert_eq!(alert["attribution"], "pid");
+        assert_eq!(alert["flow"]["protocol"], protocol);
+        assert_eq!(alert["flow"]["destination"], destination);
+        assert!(alert["flow"]["bytes_out"].as_u64().unwrap() >= least_bytes);
+        assert!(alert["initiator"]["path"].as_str().is_some());
+        assert_eq!(alert["attack"]["analytic"], "AN1227");
+        let summary = alert["summary"].as_str().unwrap();
+        assert!(
+            summary.starts_with(name) && summary.contains("run by") && summary.ends_with('.'),
+            "{summary}"
+        );
+        let score = alert["score"].as_f64().unwrap();
+        assert!(score >= alert["context"]["threshold"].as_f64().unwrap());
+    }
+}
+
+#[test]
+fn a_second_replay_gives_the_same_bytes() {
+    assert_eq!(replay(&demo()), replay(&demo()));
+}
+
+#[test]
+fn a_recording_in_parts_gives_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parts = Vec::new();
+    for (name, cuts) in [("fortnight.ndjson.gz", [1, 777, 9_000]), ("attack.ndjson", [1, 2, 11])] {
+        let mut text = String::new();
+        let bytes = fs::read(recording(name)).unwrap();
+        if name.ends_with(".gz") {
+            flate2::read::GzDecoder::new(&*bytes).read_to_string(&mut text).unwrap();
+        } else {
+            text = String::from_utf8(bytes).unwrap();
+        }
+        let lines: Vec<&str> = text.lines().collect();
+        let mut from = 0;
+        for (number, to) in cuts.into_iter().chain([lines.len()]).enumerate() {
+            let path = folder.path().join(format!("{name}.{number}.ndjson"));
+            let mut file = fs::File::create(&path).unwrap();
+            for line in &lines[from..to] {
+                writeln!(file, "{line}").unwrap();
+            }
+            from = to;
+            parts.push(path);
+        }
+    }
+    parts.push(recording("attack.pcapng"));
+    let whole = replay(&demo());
+    assert_eq!(replay(&parts), whole);
+    // The order in which a shell names them does not matter either.
+    parts.reverse();
+    assert_eq!(replay(&parts), whole);
+}
