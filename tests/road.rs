@@ -56,7 +56,7 @@ fn both_attacks_alert_and_say_who_what_where_and_how_much() {
     let curl = of("apple:com.apple.curl", "apple:com.apple.Automator");
     let python = of("apple:com.apple.python3", "apple:com.apple.osascript");
     for (alert, name, protocol, destination, least_bytes) in [
-        (&alerts[0], "curl", "tls", "example.net", 20_000_000),
+        (curl, "curl", "tls", "example.net", 20_000_000),
         (python, "Python", "unknown", "203.0.113.0/24", 10_000),
     ] {
         assert_eq!(alert["schema"], "tidemark.alert/1");
