@@ -1,6 +1,6 @@
 //! Runs the detector over simulated Macs and says how many attacks it finds and how many alerts are false.
 //!
-//! `macsim [--budget B]... [--learn-days N] FLOWS LABELS [FLOWS LABELS]...`: each pair is what the simulator of Macs wrote: one flow a line
+//! `macsim [--budget B]... [--learn-days N] [--verbose] [--json] FLOWS LABELS [FLOWS LABELS]...`: each pair is what the simulator of Macs wrote: one flow a line
 //! (`ts`, `mac`, `image`, `initiator`, `l4`, `port`, `service`, `dst`, `bytes_out`, `bytes_in`), and the attacks among them. `-` for FLOWS reads
 //! standard input. The rules of counting are those of the road's own score: a false alert is one outside every attack's window (from five
 //! minutes before it to an hour after it) of its Mac and subject, once a subject and day, after the learning days.
@@ -68,13 +68,15 @@ struct Score {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut budgets, mut learn_days, mut files, mut verbose) = (Vec::new(), 7.0, Vec::new(), false);
+    let (mut budgets, mut learn_days, mut files) = (Vec::new(), 7.0, Vec::new());
+    let (mut verbose, mut json) = (false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--budget" => budgets.push(arguments.next().ok_or("--budget needs a number")?.parse::<f64>()?),
             "--learn-days" => learn_days = arguments.next().ok_or("--learn-days needs a number")?.parse()?,
             "--verbose" => verbose = true,
+            "--json" => json = true,
             _ => files.push(argument),
         }
     }
@@ -95,7 +97,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut out = io::stdout().lock();
     for (budget, score) in budgets.iter().zip(&scores) {
-        score.print(&mut out, *budget, verbose)?;
+        if json {
+            writeln!(out, "{}", score.json(*budget))?
+        } else {
+            score.print(&mut out, *budget, verbose)?
+        }
     }
     Ok(())
 }
@@ -207,6 +213,18 @@ impl Score {
                 ));
             }
         }
+    }
+
+    /// One line for a script that adds several runs up.
+    fn json(&self, budget: f64) -> serde_json::Value {
+        let found: BTreeMap<String, (u32, u32)> =
+            self.found.iter().map(|((kind, size), counts)| (format!("{kind} {size}"), *counts)).collect();
+        let by_severity: BTreeMap<String, u32> =
+            self.by_severity.iter().map(|(severity, count)| (severity.to_string(), *count)).collect();
+        serde_json::json!({
+            "budget": budget, "alerts": self.alerts, "false": self.falses.len(), "mac_days": self.mac_days,
+            "early": self.early, "found": found, "by_severity": by_severity,
+        })
     }
 
     fn print(&self, out: &mut impl Write, budget: f64, verbose: bool) -> io::Result<()> {

@@ -97,6 +97,13 @@ impl ObservedClock {
         Closed { hour: closed.hour || closed.day, day: closed.day }
     }
 
+    /// Takes over the age of another Mac's observation where that is older.
+    pub fn inherit(&mut self, age: Age, day: u32, aged_days: u32) {
+        self.age = self.age.max(age);
+        self.day = self.day.max(day);
+        self.aged_days = self.aged_days.max(aged_days);
+    }
+
     /// The number of the open hour.
     pub fn hour(&self) -> u32 {
         self.hour

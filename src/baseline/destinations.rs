@@ -139,6 +139,11 @@ impl Destinations {
         self.ever = self.ever.saturating_add(other.ever);
     }
 
+    /// Moves the day of the latest rotation.
+    pub(super) fn shift(&mut self, days: u32) {
+        self.rotated = self.rotated.saturating_add(days);
+    }
+
     fn insert(&mut self, short: u32, day: u32) {
         if self.current.count() >= GENERATION || day.saturating_sub(self.rotated) >= GENERATION_DAYS {
             self.previous = std::mem::take(&mut self.current);

@@ -153,6 +153,13 @@ impl Protocols {
         }
     }
 
+    /// Moves the days of latest use.
+    pub(super) fn shift(&mut self, days: u32) {
+        for known in &mut self.spoken {
+            known.last_day = known.last_day.saturating_add(days);
+        }
+    }
+
     /// Adds what another baseline of the same subject knows; days of both are taken as different days.
     pub fn merge(&mut self, other: &Self) {
         for theirs in &other.spoken {

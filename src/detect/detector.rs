@@ -308,6 +308,13 @@ impl Detector {
         }
     }
 
+    /// Notes that a subject changed.
+    pub(super) fn touch(&mut self, subject: &Subject) {
+        if let Some(entry) = self.subjects.get_mut(subject) {
+            mark(entry, subject, &mut self.dirty);
+        }
+    }
+
     /// Forgets one subject; `false` where it is not known.
     pub fn forget(&mut self, subject: &Subject) -> bool {
         let Some(entry) = self.subjects.remove(subject) else { return false };
