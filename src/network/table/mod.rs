@@ -12,6 +12,7 @@ mod fragments;
 mod index;
 mod reports;
 mod slab;
+mod suspend;
 mod tcp;
 
 use self::aging::{Aging, Class};
@@ -28,6 +29,7 @@ use super::report::TableReport;
 use crate::observation::{Direction, Packet, ProcessKey, Timestamp, Transport};
 
 pub use self::clock::SPAN;
+pub use self::suspend::Suspended;
 
 /// Joins packets and reports into flows, and tells how each one grows.
 ///
