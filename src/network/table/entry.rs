@@ -37,6 +37,8 @@ pub(super) struct Hot {
     pub(super) awaits_telling: bool,
     /// Whether its payload can still teach something.
     pub(super) is_inspected: bool,
+    /// Whether the inspection saw any payload.
+    pub(super) saw_payload: bool,
     /// Whether the process that the owner acts for is known.
     pub(super) knows_effective: bool,
     pub(super) counted_by: CountedBy,
@@ -59,8 +61,6 @@ pub(super) struct Cold<T> {
     pub(super) flow: Flow,
     pub(super) tag: T,
     pub(super) inspection: Inspection,
-    /// Whether the inspection saw any payload.
-    pub(super) saw_payload: bool,
     /// What the flow's producer said last.
     pub(super) last_report: Option<Box<LastReport>>,
 }
@@ -103,9 +103,9 @@ impl<T> Cold<T> {
     }
 
     /// Gives the inspection back. Where only reports were seen, it knows nothing that they do not.
-    pub(super) fn finish_inspection(&mut self, identifier: &mut Identifier) -> bool {
+    pub(super) fn finish_inspection(&mut self, hot: &Hot, identifier: &mut Identifier) -> bool {
         let inspection = std::mem::take(&mut self.inspection);
-        if self.last_report.is_some() && !self.saw_payload {
+        if self.last_report.is_some() && !hot.saw_payload {
             identifier.finish(inspection, &mut self.flow.identified.clone());
             return false;
         }

@@ -73,8 +73,8 @@ impl Sighting {
         }
         match (self.pid, hot.pid) {
             (Some(pid), Some(owner)) if pid == owner => Some(Suits::Owner),
-            (Some(_), Some(_)) => None,
-            _ => Some(Suits::Unowned),
+            (Some(KERNEL), _) | (_, Some(KERNEL) | None) | (None, _) => Some(Suits::Unowned),
+            _ => None,
         }
     }
 }
@@ -82,7 +82,7 @@ impl Sighting {
 /// From worse to better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Suits {
-    /// The packet or the flow has no known owner.
+    /// The packet or the flow has no known owner, or the kernel for one.
     Unowned,
     /// They have the same.
     Owner,
@@ -212,6 +212,10 @@ fn bears<T>(flows: &Flows<T>, slot: Slot) -> Option<(Origin, &str)> {
         FlowId::Numbered(_) => None,
     }
 }
+
+/// The number of `kernel_task`. The kernel works on the sockets of others (retransmission, teardown, a connection that is handed
+/// over), so its name on a packet or report says no more than none.
+pub(super) const KERNEL: i32 = 0;
 
 /// Live flows of one 5-tuple. A loopback connection has two, a multicast socket one for each process that listens; beyond that
 /// somebody invents owners.

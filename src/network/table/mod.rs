@@ -19,7 +19,7 @@ use self::aging::{Aging, Class};
 use self::clock::Clock;
 use self::entry::{Cold, CountedBy, Flows, Hot};
 use self::fragments::{Fragmented, Fragments, Home, Waiting};
-use self::index::{Index, Key, Sighting};
+use self::index::{Index, KERNEL, Key, Sighting};
 use self::slab::Slot;
 use self::tcp::Connection;
 use super::flow::{Counters, Flow, FlowId, FlowOwner, FlowUpdate, Phase};
@@ -40,8 +40,8 @@ pub use self::suspend::Suspended;
 ///
 /// # Which flow a packet belongs to
 ///
-/// Ends, transport, capture and owner make a flow. A packet without an owner joins the flow of its ends, and a flow without an owner
-/// is adopted by the first process that is named for it. Where packets say which way they went, the Mac's end is part of it too: a
+/// Ends, transport, capture and owner make a flow. A packet without an owner, or with the kernel for one, joins the flow of its ends,
+/// and a flow without an owner is adopted by the first process that is named for it. Where packets say which way they went, the Mac's end is part of it too: a
 /// loopback packet passes twice, out of one process and into another, and each of the two has its own flow with its own local end.
 ///
 /// # When a flow ends
@@ -324,10 +324,11 @@ impl<T: Default> FlowTable<T> {
             client_is_local,
             awaits_telling: false,
             is_inspected: !inspection.is_done(),
+            saw_payload: false,
             knows_effective: flow.owner.effective_pid.is_some(),
             counted_by: CountedBy::Packets,
         };
-        let cold = Cold { flow, tag: T::default(), inspection, saw_payload: false, last_report: None };
+        let cold = Cold { flow, tag: T::default(), inspection, last_report: None };
         let slot = self.flows.insert(hot, cold)?;
         self.index.insert(&mut self.flows, slot);
         self.aging.enter(&mut self.flows, slot, self.clock.steady());
@@ -338,7 +339,11 @@ impl<T: Default> FlowTable<T> {
     #[inline]
     fn adopt(&mut self, slot: Slot, packet: &Packet) {
         let Some(hot) = self.flows.hot(slot) else { return };
-        let finds_owner = hot.pid.is_none() && packet.owner.pid.is_some();
+        let finds_owner = match hot.pid {
+            None => packet.owner.pid.is_some(),
+            Some(KERNEL) => packet.owner.pid.is_some_and(|pid| pid != KERNEL),
+            Some(_) => false,
+        };
         let finds_effective = !hot.knows_effective && packet.owner.effective_pid.is_some();
         if !finds_owner && !finds_effective {
             return;
@@ -367,7 +372,7 @@ impl<T: Default> FlowTable<T> {
             return false;
         }
         let Some((hot, cold)) = self.flows.both_mut(slot) else { return false };
-        cold.saw_payload |= datagram.wire_payload > 0;
+        hot.saw_payload |= datagram.wire_payload > 0;
         let segment = Segment {
             time: hot.last,
             from_client: outward == hot.client_is_local,
@@ -450,7 +455,7 @@ impl<T: Default> FlowTable<T> {
         self.aging.leave(&mut self.flows, slot);
         let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
         let now = self.clock.now();
-        if cold.finish_inspection(&mut self.identifier) {
+        if cold.finish_inspection(hot, &mut self.identifier) {
             cold.tell(hot, Phase::Identified, now, tell);
         }
         cold.tell(hot, Phase::Ended, now, tell);

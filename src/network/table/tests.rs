@@ -250,9 +250,19 @@ fn a_flow_without_an_owner_is_adopted_and_packets_without_one_join_it() {
 }
 
 #[test]
+fn the_kernel_on_a_connection_of_a_process_is_not_another_owner() {
+    let mut bench = Bench::new();
+    for pid in [Some(0), Some(100), Some(0)] {
+        bench.packet(&of(udp(0.0, MAC, SERVER, 10), OUT, pid));
+    }
+    let [flow] = &bench.flows()[..] else { panic!() };
+    assert_eq!((flow.owner.process.unwrap().pid, flow.counters.bytes_out), (100, 30));
+}
+
+#[test]
 fn invented_owners_of_one_connection_are_few_at_a_time() {
     let mut bench = Bench::new();
-    for pid in 0..1_000 {
+    for pid in 1..=1_000 {
         bench.packet(&of(udp(0.0, MAC, SERVER, 10), OUT, Some(pid)));
     }
     assert_eq!(bench.table.live(), 8);
