@@ -117,11 +117,6 @@ impl Identifier {
     }
 
     fn tcp(&mut self, active: &mut Active, segment: &Segment<'_>, identified: &mut Identified) -> bool {
-        let Some((offset, payload)) =
-            in_order(*active.base(segment.from_client).get_or_insert(segment.sequence), segment)
-        else {
-            return false;
-        };
         let mut changed = false;
         if let Stage::Watching(protocol) = active.stage {
             if !self.watch(active, protocol, segment, identified) {
@@ -129,44 +124,71 @@ impl Identifier {
             }
             changed = true;
         }
-        // The upgrade moved the beginning of the stream to this segment.
-        let offset = if changed { 0 } else { offset };
-        if payload.is_empty() {
+        let base = *active.base(segment.from_client).get_or_insert(segment.sequence);
+        let Some((offset, payload)) = in_order(base, segment).filter(|(_, payload)| !payload.is_empty())
+        else {
             return changed;
-        }
-        let buffered = active.ticket.is_some_and(|ticket| self.pool.slot(ticket).is_some());
-        if !buffered && offset == 0 {
-            // Nearly always: the first payload, looked at where it lies.
-            let (client, server): (&[u8], &[u8]) =
-                if segment.from_client { (payload, &[]) } else { (&[], payload) };
-            let conversation = Conversation { client, server, last: false };
-            let seen = self.examine(active, conversation, payload, identified);
-            changed |= seen.changed;
-            if active.stage == Stage::Done || matches!(active.stage, Stage::Watching(_)) {
-                return changed;
-            }
-            let rest = payload
-                .get(if segment.from_client { seen.client } else { seen.server }..)
-                .unwrap_or_default();
-            let ticket = *active.ticket.insert(self.pool.take());
-            self.pool.write(ticket, segment.from_client, 0, rest, active.limits());
-            return changed;
-        }
-        let ticket = match active.ticket {
-            Some(ticket) if buffered => ticket,
-            // Its buffers were taken away: what follows cannot be put in order any more.
-            Some(_) => return self.settle(active, identified) || changed,
-            None => *active.ticket.insert(self.pool.take()),
         };
-        loop {
+        changed
+            | match active.ticket {
+                // Nearly always: the first payload, looked at where it lies.
+                None if offset == 0 => {
+                    self.examine_unbuffered(active, segment.from_client, payload, identified)
+                }
+                None => {
+                    active.ticket = Some(self.pool.take());
+                    self.buffer(active, segment, identified)
+                }
+                Some(ticket) if self.pool.slot(ticket).is_some() => self.buffer(active, segment, identified),
+                // Its buffers were taken away: what follows cannot be put in order any more.
+                Some(_) => self.settle(active, identified),
+            }
+    }
+
+    /// Examines the first payload of a flow in the packet, and keeps what of it is needed later.
+    fn examine_unbuffered(
+        &mut self,
+        active: &mut Active,
+        from_client: bool,
+        payload: &[u8],
+        identified: &mut Identified,
+    ) -> bool {
+        let (client, server): (&[u8], &[u8]) = if from_client { (payload, &[]) } else { (&[], payload) };
+        let seen = self.examine(active, Conversation { client, server, last: false }, payload, identified);
+        if active.keeps_payload() {
+            let consumed = if from_client { seen.client } else { seen.server };
+            let ticket = *active.ticket.insert(self.pool.take());
+            self.pool.write(
+                ticket,
+                from_client,
+                0,
+                payload.get(consumed..).unwrap_or_default(),
+                active.limits(),
+            );
+        }
+        seen.changed
+    }
+
+    /// Puts a segment where it belongs and examines what is there.
+    fn buffer(&mut self, active: &mut Active, segment: &Segment<'_>, identified: &mut Identified) -> bool {
+        let mut changed = false;
+        while let Some(ticket) = active.ticket {
             let limits = active.limits();
+            // What an examination consumed moves the base, and with it the segment's place.
+            let base = *active.base(segment.from_client).get_or_insert(segment.sequence);
+            let Some((offset, payload)) = in_order(base, segment) else { return changed };
             self.pool.write(ticket, segment.from_client, offset, payload, limits);
             changed |= self.examine_buffered(active, payload, false, identified);
+            if !active.keeps_payload() {
+                self.pool.give_back(ticket);
+                active.ticket = None;
+            }
             // A label that came with this segment may allow more of it to be kept.
-            if active.stage == Stage::Done || active.limits() == limits || active.layer == Layer::Inner {
-                return changed;
+            if active.limits() == limits {
+                break;
             }
         }
+        changed
     }
 
     /// Looks at one segment of a flow that may change; `true` where it did.
@@ -184,9 +206,6 @@ impl Identifier {
         }
         if !details::begins_tls(segment.payload) || active.layer == Layer::Inner {
             return false;
-        }
-        if let Some(ticket) = active.ticket.take() {
-            self.pool.give_back(ticket);
         }
         *active.base(segment.from_client) = Some(segment.sequence);
         // Where the other end's part begins is known when it speaks.

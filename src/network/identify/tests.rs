@@ -336,6 +336,23 @@ fn connect_shows_its_target_and_what_passes_inside() {
 }
 
 #[test]
+fn a_long_hello_inside_a_proxy_is_read_whole() {
+    let mut flow = Flow::tcp(1_080);
+    flow.client(&[5, 1, 0]).server(&[5, 0]);
+    flow.client(b"\x05\x01\x00\x03\x0binner.local\x01\xbb").server(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    flow.client(&client_hello("inner.example", 900)).server(&server_hello());
+    assert_eq!(flow.metadata().server_name.as_deref(), Some("inner.example"));
+    assert!(flow.metadata().ja4.is_some());
+}
+
+#[test]
+fn an_upgrade_is_noticed_late_and_out_of_reach_of_the_buffers() {
+    let mut flow = Flow::tcp(143);
+    flow.server(b"* OK ready\r\n").server(&[b'x'; 6_000]).after(600).client(&client_hello("mail.example", 0));
+    assert_eq!(flow.identified.upgraded, Some(Protocol::Tls));
+}
+
+#[test]
 fn a_refused_connect_opens_nothing() {
     let mut flow = Flow::tcp(9_000);
     flow.client(b"CONNECT a.example:443 HTTP/1.1\r\n\r\n").server(b"HTTP/1.1 403 Forbidden\r\n\r\n");
