@@ -22,10 +22,10 @@ use tidemark::observation::{LinkType, Observation, Origin, Packet, PacketOwner, 
 use tidemark::source::capture;
 
 fn main() {
+    live_flows();
     for name in CAPTURES {
         compare(name);
     }
-    live_flows();
     divan::main();
     drop(fs::remove_dir_all(&captures().folder));
 }

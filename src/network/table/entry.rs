@@ -94,8 +94,10 @@ impl<T> Cold<T> {
 
     /// Counts what passed before anybody looked.
     pub(super) fn count_unwindowed(&mut self, passed: Counters) {
-        self.flow.counters += passed;
-        self.flow.unwindowed += passed;
+        if !passed.is_zero() {
+            self.flow.counters += passed;
+            **self.flow.unwindowed.get_or_insert_default() += passed;
+        }
     }
 
     /// Gives the inspection back. Where only reports were seen, it knows nothing that they do not.

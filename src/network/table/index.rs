@@ -209,7 +209,7 @@ fn bears<T>(flows: &Flows<T>, slot: Slot) -> Option<(Origin, &str)> {
     let flow = &flows.cold(slot)?.flow;
     match &flow.id {
         FlowId::Reported(name) => Some((flow.origin, name)),
-        FlowId::Numbered { .. } => None,
+        FlowId::Numbered(_) => None,
     }
 }
 

@@ -248,7 +248,7 @@ impl<T: Default> FlowTable<T> {
         let initiator = if client_is_local { Direction::Outbound } else { Direction::Inbound };
         let now = self.clock.now();
         let flow = Flow {
-            id: FlowId::Numbered { origin: packet.origin, serial: 0 },
+            id: FlowId::Numbered(0),
             serial: 0,
             origin: packet.origin,
             owner: FlowOwner::default(),
@@ -258,7 +258,7 @@ impl<T: Default> FlowTable<T> {
             direction: (!midstream).then_some(initiator),
             interface: packet.interface.clone(),
             counters: Counters::default(),
-            unwindowed: Counters::default(),
+            unwindowed: None,
             start: now,
             last: now,
             midstream,
@@ -296,7 +296,7 @@ impl<T: Default> FlowTable<T> {
         }
         self.account.flows = self.account.flows.saturating_add(1);
         flow.serial = self.account.flows;
-        if let FlowId::Numbered { serial, .. } = &mut flow.id {
+        if let FlowId::Numbered(serial) = &mut flow.id {
             *serial = flow.serial;
         }
         let (client, server) =

@@ -138,7 +138,7 @@ impl<T: Default> FlowTable<T> {
             direction: report.direction,
             interface: report.interface.clone(),
             counters: Counters::default(),
-            unwindowed: Counters::default(),
+            unwindowed: None,
             start: now,
             last: now,
             midstream: report.state == FlowState::Update,
