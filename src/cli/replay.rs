@@ -37,7 +37,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.setup.config()?;
-    let settings = args.setup.engine(&config)?;
+    let settings = Setup::engine(&config)?;
     let mut source = inputs::open(&args.inputs, Origins::Joined)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut verdicts = Vec::new();
