@@ -10,6 +10,7 @@ import zlib
 from . import programs as p
 
 SEED = 1227
+OVER_UDP = {"dns", "mdns", "ntp", "quic", "stun"}
 DAY, HOUR, MINUTE = 86_400.0, 3_600.0, 60.0
 SITES = [
     f"{word}.example"
@@ -27,7 +28,7 @@ class Acts:
     def __init__(self, mac):
         self.mac, self.random = mac, random.Random(SEED)
         self.owners = {}
-        self.fresh_sites = 0
+        self.fresh_sites = self.calls = 0
 
     def run(self, time, parent, program, args):
         """`parent` forks, and the child becomes a program."""
@@ -69,9 +70,9 @@ class Acts:
         flow.report(end, self.size(out), self.size(received), "closed")
         return end
 
-    def keep(self, begin, end, owner, server, out, received, every, protocol="tls", port=443):
+    def keep(self, begin, end, owner, server, out, received, every, protocol="tls", port=443, transport=None):
         """A flow that lasts: a report at its start, every so many seconds, and at its end."""
-        flow = self.flow(owner, server, protocol, port)
+        flow = self.flow(owner, server, protocol, port, transport=transport)
         flow.report(begin, 0, 0, "open")
         time = begin + every
         while time < end:
@@ -79,8 +80,8 @@ class Acts:
             time += every
         flow.report(max(end, begin + 1), self.size(out) / 2, self.size(received) / 2, "closed")
 
-    def flow(self, owner, server, protocol, port, address=None, served=None, six=False, local=None):
-        transport = "udp" if protocol in ("dns", "mdns", "ntp", "quic", "rtp", "stun") else "tcp"
+    def flow(self, owner, server, protocol, port, address=None, served=None, six=False, local=None, transport=None):
+        transport = transport or ("udp" if protocol in OVER_UDP else "tcp")
         remote = address or located(server, six)
         return self.mac.flow(*owner, f"{remote}:{port}", transport, server, protocol, served, local)
 

@@ -10,6 +10,7 @@ mod inputs;
 mod processes;
 mod replay;
 mod run;
+mod state;
 mod summary;
 
 use std::process::ExitCode;

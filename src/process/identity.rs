@@ -35,16 +35,23 @@ pub(super) fn is_tool_shim(signing: &CodeSigning) -> bool {
     signing.is_platform_binary && signing.signing_id.as_deref().is_some_and(|id| id.starts_with(TOOL_SHIM))
 }
 
+/// The team that vouches for the image; `None` for Apple's own and for self-made signatures.
+pub(super) fn vendor(signing: &CodeSigning) -> Option<&str> {
+    let signed = signing.flags & CodeSigning::SIGNED != 0;
+    let self_made = signing.flags & (CodeSigning::ADHOC | CodeSigning::LINKER_SIGNED) != 0;
+    signing
+        .team_id
+        .as_deref()
+        .filter(|team| signed && !self_made && !signing.is_platform_binary && !team.is_empty())
+}
+
 fn named_by_signature(signing: &CodeSigning) -> Option<String> {
     let signing_id = signing.signing_id.as_deref().filter(|id| !id.is_empty())?;
     if signing.is_platform_binary {
         return (!is_tool_shim(signing)).then(|| format!("apple:{signing_id}"));
     }
-    let signed = signing.flags & CodeSigning::SIGNED != 0;
-    let self_made = signing.flags & (CodeSigning::ADHOC | CodeSigning::LINKER_SIGNED) != 0;
-    let team = signing.team_id.as_deref().filter(|team| !team.is_empty())?;
     // Go tools are signed under their file's name, version and all.
-    (signed && !self_made).then(|| format!("{team}:{}", token::fold_versions(signing_id)))
+    vendor(signing).map(|team| format!("{team}:{}", token::fold_versions(signing_id)))
 }
 
 fn by_path(executable: &str) -> Identity {

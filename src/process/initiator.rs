@@ -10,14 +10,16 @@
 //!                               ► curl, the same process: sh is glue, so still Automator
 //! ```
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use super::facts::{Identity, ProcessFacts};
 use super::image::{Actor, Image};
 use super::role::{self, Kind};
+use super::{job, path};
 
 /// What made an image run, as far as it is known.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Cause {
     /// A program that is not glue.
     Program(Actor),
@@ -61,15 +63,16 @@ impl Cause {
                         && !app.traits.kind.is_glue()
                         && app.facts.key != image.facts.key
                 });
-                Self::Program(app.unwrap_or(&before.actor).clone())
+                let mut initiator = app.unwrap_or(&before.actor).clone();
+                // What any app has a runner do is done by a script: a Quick Action in the Finder.
+                initiator.traits.scripting_host = true;
+                Self::Program(initiator)
             }
             (Kind::Program | Kind::Broker, cause) => {
                 let same = step == Step::Replaced && becomes_itself(&before.actor, image);
-                if same || role::is_part_of(&image.facts.path, &before.actor.facts.path) {
-                    cause.clone()
-                } else {
-                    Self::Program(before.actor.clone())
-                }
+                let part =
+                    !before.actor.volatile && role::is_part_of(&image.facts.path, &before.actor.facts.path);
+                if same || part { cause.clone() } else { Self::Program(before.actor.clone()) }
             }
         }
     }
@@ -93,21 +96,20 @@ impl Cause {
 fn becomes_itself(before: &Actor, after: &Actor) -> bool {
     let same_language = before.traits.language.is_some() && before.traits.language == after.traits.language;
     let same_identity = before.facts.identity == after.facts.identity;
-    let same_name = super::path::file_name(&before.facts.path) == super::path::file_name(&after.facts.path);
+    let same_name = path::file_name(&before.facts.path) == path::file_name(&after.facts.path);
     same_identity || !before.volatile && (same_language || same_name)
 }
 
 /// `launchd:<label>`; where there is no job's label, the app's, or else the script that was started, or else `launchd:unknown`.
 fn job_identity(label: Option<&Arc<str>>, started: &ProcessFacts) -> Identity {
-    let app = || {
-        label.and_then(|label| role::application_label(label)).map(|bundle| format!("application.{bundle}"))
-    };
+    let app =
+        || label.and_then(|label| job::application(label)).map(|bundle| format!("application.{bundle}"));
     let script = || match &started.script {
         Some(script) if script.sha256.is_none() && &*script.name != STDIN => Some(script.name.to_string()),
         _ => None,
     };
-    let name = label.and_then(|label| role::job(label)).or_else(app).or_else(script);
-    role::launchd_identity(name.as_deref().unwrap_or(UNKNOWN_JOB))
+    let name = label.and_then(|label| job::label(label)).or_else(app).or_else(script);
+    job::identity(name.as_deref().unwrap_or(UNKNOWN_JOB))
 }
 
 const UNKNOWN_JOB: &str = "unknown";

@@ -196,6 +196,7 @@ fn a_quick_action_runs_in_the_workflow_service_runner() {
     let sh = mac.spawn(&runner, SH, &["sh", "-c", "curl x"]);
     let curl = mac.exec(&sh, CURL, &["curl", "x"]);
     assert_eq!(mac.subject(&curl), "apple:com.apple.curl < apple:com.apple.finder");
+    assert!(mac.who(&curl).role.scripted, "the Finder runs no scripts, but its runner does");
 }
 
 #[test]
@@ -378,6 +379,10 @@ fn malware_that_becomes_curl_is_seen() {
     let fake = mac.spawn(&terminal, unsigned("/private/tmp/sh"), &["sh"]);
     let curl = mac.spawn(&fake, CURL, &["curl", "x"]);
     assert_eq!(mac.subject(&curl), "apple:com.apple.curl < path:/tmp/sh");
+    let fake = mac.spawn(&terminal, unsigned("/private/tmp/git"), &["git"]);
+    let helper =
+        mac.spawn(&fake, apple("/x/git-remote-https", "com.apple.git-remote-http"), &["git-remote-https"]);
+    assert_eq!(mac.subject(&helper), "apple:com.apple.git-remote-http < path:/tmp/git");
     let fake = mac.open(unsigned("/private/tmp/.xpcproxy"));
     let curl = mac.spawn(&fake, CURL, &["curl", "x"]);
     assert_eq!(mac.subject(&curl), "apple:com.apple.curl < path:/tmp/.xpcproxy");

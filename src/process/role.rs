@@ -4,13 +4,18 @@
 //! others are known by file name, and not at all where they are [volatile](super::identity::is_volatile): malware called `sh` in `/tmp` is
 //! then nobody's glue and stands in the open as the initiator of what it starts.
 
-use super::facts::{Identity, Role};
+use super::facts::Role;
 use super::interpreter::Language;
+use super::tables::{
+    APPLE_SCRIPTING_HOSTS, BROKERS, MULTI_CALL, NETWORK_TOOLS, RUNNERS, SCRIPT_APPS, VENDOR_SCRIPTING_HOSTS,
+    WRAPPERS,
+};
 use super::{identity, path};
 use crate::observation::CodeSigning;
+use serde::{Deserialize, Serialize};
 
 /// What a program is to attribution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Kind {
     /// The root of all processes: it starts everything and means nothing.
     Launchd,
@@ -34,7 +39,7 @@ impl Kind {
 }
 
 /// What attribution knows of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Traits {
     /// What it is to attribution.
     pub(super) kind: Kind,
@@ -77,9 +82,9 @@ impl Traits {
         } else {
             Kind::Program
         };
-        let vendor = VENDOR_SCRIPTING_HOSTS
-            .iter()
-            .any(|(team, host)| signing.team_id.as_deref() == Some(team) && host.eq_ignore_ascii_case(id));
+        let vendor = identity::vendor(signing).is_some_and(|by| {
+            VENDOR_SCRIPTING_HOSTS.iter().any(|(team, host)| by == *team && host.eq_ignore_ascii_case(id))
+        });
         Self {
             kind,
             language,
@@ -107,217 +112,6 @@ pub(super) fn is_part_of(part: &str, front: &str) -> bool {
     let (part, front) = (path::file_name(part), path::file_name(front));
     MULTI_CALL.iter().any(|program| belongs(front, program) && belongs(part, program))
 }
-
-/// The label that launchd gave a job, without what differs from instance to instance; `None` where it names no job: `0` outside of
-/// launchd's jobs, `application.*` for apps, which have an identity of their own.
-pub(super) fn job(xpc_service_name: &str) -> Option<String> {
-    (!xpc_service_name.is_empty()
-        && xpc_service_name != "0"
-        && !xpc_service_name.starts_with(APPLICATION_LABEL))
-    .then(|| super::token::fold(xpc_service_name))
-}
-
-/// The bundle identifier in an app's label `application.<bundle id>.<n>.<n>`.
-pub(super) fn application_label(xpc_service_name: &str) -> Option<&str> {
-    let mut bundle = xpc_service_name.strip_prefix(APPLICATION_LABEL)?;
-    while let Some((front, number)) = bundle.rsplit_once('.') {
-        if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-            break;
-        }
-        bundle = front;
-    }
-    (!bundle.is_empty()).then_some(bundle)
-}
-
-/// The identity of a job of launchd as an initiator.
-pub(super) fn launchd_identity(label: &str) -> Identity {
-    Identity::new(format!("launchd:{label}"))
-}
-
-const APPLICATION_LABEL: &str = "application.";
-
-/// Programs that start or become another one and whose own name says nothing about why. `make`, `git`, `ssh` and the like are not among
-/// them: they decide what runs. `g...` are the GNU tools of Homebrew.
-const WRAPPERS: [&str; 42] = [
-    "arch",
-    "asdf",
-    "caffeinate",
-    "chroot",
-    "direnv",
-    "doas",
-    "env",
-    "flock",
-    "genv",
-    "gnice",
-    "gnohup",
-    "gstdbuf",
-    "gtime",
-    "gtimeout",
-    "gxargs",
-    "ionice",
-    "launchctl",
-    "login",
-    "mise",
-    "nice",
-    "nohup",
-    "sandbox-exec",
-    "script",
-    "security_authtrampoline",
-    "setsid",
-    "sshd-keygen-wrapper",
-    "start-stop-daemon",
-    "stdbuf",
-    "su",
-    "sudo",
-    "taskpolicy",
-    "time",
-    "timeout",
-    "tini",
-    "unbuffer",
-    "volta-shim",
-    "watch",
-    "xargs",
-    "xcrun",
-    "xcode-select",
-    "xpcproxy",
-    "dumb-init",
-];
-
-/// XPC services and helpers that launchd starts and that run scripts for an app (chains of Elastic's rules and of a trace of Shortcuts on
-/// macOS 12): Automator's runner and services, the Shortcuts helpers, folder actions and `NSUserScriptTask`.
-const RUNNERS: [&str; 8] = [
-    "com.apple.automator.runner",
-    "com.apple.automator.xpc.workflowServiceRunner",
-    "com.apple.automator.WorkflowServiceRunner",
-    "com.apple.WorkflowKit.BackgroundShortcutRunner",
-    "com.apple.WorkflowKit.MacHelper",
-    "com.apple.shortcuts.MacHelper",
-    "com.apple.foundation.UserScriptService",
-    "com.apple.FolderActionsDispatcher",
-];
-
-/// Daemons whose sockets carry the traffic of others, with the reason:
-/// - `nsurlsessiond` transfers in the background for apps, also when they do not run;
-/// - `mDNSResponder` asks DNS for everybody and marks the asker on its sockets (`mDNSMacOSX.c`);
-/// - `com.apple.WebKit.Networking` is the network process of every app that shows web pages, and one of many instances;
-/// - `networkserviceproxy` carries Private Relay;
-/// - `CFNetworkAgent` finds proxies and credentials for the URL loading of others.
-const BROKERS: [&str; 6] = [
-    "com.apple.nsurlsessiond",
-    "com.apple.mDNSResponder",
-    "com.apple.mDNSResponderHelper",
-    "com.apple.WebKit.Networking",
-    "com.apple.networkserviceproxy",
-    "com.apple.CFNetworkAgent",
-];
-
-/// Programs that people and scripts run to reach the network: what macOS ships and attackers use (the living-off-the-land list for macOS; the commands of the Atomic Red Team
-/// tests for macOS), and the usual ones of Homebrew.
-const NETWORK_TOOLS: [&str; 60] = [
-    "aria2c",
-    "aws",
-    "axel",
-    "az",
-    "chisel",
-    "cloudflared",
-    "curl",
-    "dig",
-    "dns-sd",
-    "doctl",
-    "drill",
-    "finger",
-    "frpc",
-    "ftp",
-    "gcloud",
-    "gh",
-    "git",
-    "gost",
-    "gsutil",
-    "host",
-    "http",
-    "https",
-    "iodine",
-    "lftp",
-    "lynx",
-    "mc",
-    "mosh-client",
-    "nc",
-    "ncat",
-    "netcat",
-    "ngrok",
-    "nmap",
-    "nscurl",
-    "nslookup",
-    "openssh",
-    "openssl",
-    "ping",
-    "ping6",
-    "rclone",
-    "restic",
-    "rsync",
-    "s3cmd",
-    "scp",
-    "sftp",
-    "slogin",
-    "smbutil",
-    "snmpget",
-    "socat",
-    "ssh",
-    "ssh-keyscan",
-    "sshfs",
-    "sslocal",
-    "tailscale",
-    "telnet",
-    "tftp",
-    "tnftp",
-    "w3m",
-    "wget",
-    "wget2",
-    "xh",
-];
-
-/// Apple's programs that run scripts or documents of others. osascript and the Automator and Shortcuts family: AN1227's own examples. Mail and
-/// Preview: what they start was sent to somebody.
-const APPLE_SCRIPTING_HOSTS: [&str; 19] = [
-    "com.apple.osascript",
-    "com.apple.Automator",
-    "com.apple.automator.runner",
-    "com.apple.automator.xpc.workflowServiceRunner",
-    "com.apple.automator.WorkflowServiceRunner",
-    "com.apple.AutomatorRunner",
-    "com.apple.ScriptEditor2",
-    "com.apple.ScriptMonitor",
-    "com.apple.ScriptMenuApp",
-    "com.apple.shortcuts",
-    "com.apple.shortcuts.ShortcutsCommandLine",
-    "com.apple.shortcuts.MacHelper",
-    "com.apple.siriactionsd",
-    "com.apple.WorkflowKit.BackgroundShortcutRunner",
-    "com.apple.WorkflowKit.MacHelper",
-    "com.apple.foundation.UserScriptService",
-    "com.apple.FolderActionsDispatcher",
-    "com.apple.mail",
-    "com.apple.Preview",
-];
-
-/// Programs of others that run macros or open what was sent: team and signing identifier.
-const VENDOR_SCRIPTING_HOSTS: [(&str, &str); 7] = [
-    ("UBF8T346G9", "com.microsoft.Word"),
-    ("UBF8T346G9", "com.microsoft.Excel"),
-    ("UBF8T346G9", "com.microsoft.Powerpoint"),
-    ("UBF8T346G9", "com.microsoft.Outlook"),
-    ("UBF8T346G9", "com.microsoft.onenote.mac"),
-    ("JQ525L2MZD", "com.adobe.Reader"),
-    ("7P5S3ZLCN7", "org.libreoffice.script"),
-];
-
-/// Main executables of exported scripts, whoever signed them: AppleScript's applet and droplet, Cocoa-AppleScript's, and Automator's
-/// stub under both of its names.
-const SCRIPT_APPS: [&str; 5] =
-    ["applet", "droplet", "cocoaapplet", "Application Stub", "Automator Application Stub"];
-
-/// Programs that come in pieces named after them.
-const MULTI_CALL: [&str; 1] = ["git"];
 
 #[cfg(test)]
 mod tests {
@@ -402,22 +196,5 @@ mod tests {
         assert!(!is_part_of("/usr/bin/ssh", "/usr/bin/git"));
         assert!(is_part_of("/x/git-core/git", "/usr/bin/git"));
         assert!(!is_part_of("/usr/bin/gitk", "/usr/bin/git"));
-    }
-
-    #[test]
-    fn labels_lose_what_differs_between_instances() {
-        assert_eq!(job("com.example.job").as_deref(), Some("com.example.job"));
-        assert_eq!(
-            job("com.apple.xpc.launchd.oneshot.0x10000005.curl").as_deref(),
-            Some("com.apple.xpc.launchd.oneshot.*.curl")
-        );
-        assert_eq!(job("0"), None);
-        assert_eq!(job(""), None);
-        assert_eq!(job("application.com.apple.Terminal.1152921500311883555.1152921500311883560"), None);
-        assert_eq!(
-            application_label("application.com.apple.Terminal.1152921500311883555.1152921500311883560"),
-            Some("com.apple.Terminal")
-        );
-        assert_eq!(application_label("com.example.job"), None);
     }
 }

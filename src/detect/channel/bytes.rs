@@ -87,7 +87,7 @@ pub(in crate::detect) fn round(value: f64) -> f64 {
 }
 
 /// Bytes from bits, to three significant digits: more would pretend.
-fn round_bytes(bits: f64) -> u64 {
+pub(in crate::detect) fn round_bytes(bits: f64) -> u64 {
     let bytes = (libm::exp2(bits) - 1.0).max(0.0);
     let step = libm::exp10(libm::floor(libm::log10(bytes.max(1.0))) - 2.0).max(1.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 2^50")]

@@ -1,9 +1,9 @@
 //! What moves each flow's identification.
 
 use super::assembly::Limits;
-use super::details::{self, Answers, Conversation, Notes, Progress, quic};
+use super::details::{self, Answers, Conversation, Notes, Progress, google_quic, quic};
 use super::expected::Expected;
-use super::inspection::{Active, Inspection, READING_BYTES, Stage};
+use super::inspection::{Active, Inspection, Layer, READING_BYTES, Stage};
 use super::pool::Pool;
 use super::ports::{self, Group};
 use super::recognise::{self, Datagram, Stream, Verdict};
@@ -65,10 +65,21 @@ impl Identifier {
         identified: &mut Identified,
     ) -> bool {
         let Some(active) = inspection.active() else { return false };
-        let changed = match active.transport {
-            Transport::Tcp => self.tcp(active, segment, identified),
-            _ => self.udp(active, segment, identified),
+        if segment.syn {
+            *active.base(segment.from_client) = Some(segment.sequence);
+        }
+        if segment.wire_payload == 0 {
+            return false;
+        }
+        active.spoken = true;
+        let attentive = active.pay(&segment);
+        let mut changed = match active.transport {
+            Transport::Tcp => self.tcp(active, &segment, identified),
+            _ => self.udp(active, &segment, identified),
         };
+        if !attentive && active.stage != Stage::Done {
+            changed |= self.settle(active, identified);
+        }
         if active.stage == Stage::Done {
             self.close(inspection);
         }
@@ -105,67 +116,79 @@ impl Identifier {
         }
     }
 
-    fn tcp(&mut self, active: &mut Active, segment: Segment<'_>, identified: &mut Identified) -> bool {
-        if segment.syn {
-            *active.base(segment.from_client) = Some(segment.sequence);
-        }
-        if segment.wire_payload == 0 {
-            return false;
-        }
-        active.spoken = true;
-        if !active.pay(&segment) {
-            return self.settle(active, identified);
-        }
-        let Some((offset, payload)) =
-            in_order(*active.base(segment.from_client).get_or_insert(segment.sequence), &segment)
-        else {
-            return false;
-        };
+    fn tcp(&mut self, active: &mut Active, segment: &Segment<'_>, identified: &mut Identified) -> bool {
         let mut changed = false;
         if let Stage::Watching(protocol) = active.stage {
-            if !self.watch(active, protocol, &segment, identified) {
+            if !self.watch(active, protocol, segment, identified) {
                 return false;
             }
             changed = true;
         }
-        // The upgrade moved the beginning of the stream to this segment.
-        let offset = if changed { 0 } else { offset };
-        if payload.is_empty() {
+        let base = *active.base(segment.from_client).get_or_insert(segment.sequence);
+        let Some((offset, payload)) = in_order(base, segment).filter(|(_, payload)| !payload.is_empty())
+        else {
             return changed;
-        }
-        let buffered = active.ticket.is_some_and(|ticket| self.pool.slot(ticket).is_some());
-        if !buffered && offset == 0 {
-            // Nearly always: the first payload, looked at where it lies.
-            let (client, server): (&[u8], &[u8]) =
-                if segment.from_client { (payload, &[]) } else { (&[], payload) };
-            let conversation = Conversation { client, server, last: false };
-            let seen = self.examine(active, conversation, payload, identified);
-            changed |= seen.changed;
-            if active.stage == Stage::Done || matches!(active.stage, Stage::Watching(_)) {
-                return changed;
-            }
-            let rest = payload
-                .get(if segment.from_client { seen.client } else { seen.server }..)
-                .unwrap_or_default();
-            let ticket = *active.ticket.insert(self.pool.take());
-            self.pool.write(ticket, segment.from_client, 0, rest, active.limits());
-            return changed;
-        }
-        let ticket = match active.ticket {
-            Some(ticket) if buffered => ticket,
-            // Its buffers were taken away: what follows cannot be put in order any more.
-            Some(_) => return self.settle(active, identified) || changed,
-            None => *active.ticket.insert(self.pool.take()),
         };
-        loop {
+        changed
+            | match active.ticket {
+                // Nearly always: the first payload, looked at where it lies.
+                None if offset == 0 => {
+                    self.examine_unbuffered(active, segment.from_client, payload, identified)
+                }
+                None => {
+                    active.ticket = Some(self.pool.take());
+                    self.buffer(active, segment, identified)
+                }
+                Some(ticket) if self.pool.slot(ticket).is_some() => self.buffer(active, segment, identified),
+                // Its buffers were taken away: what follows cannot be put in order any more.
+                Some(_) => self.settle(active, identified),
+            }
+    }
+
+    /// Examines the first payload of a flow in the packet, and keeps what of it is needed later.
+    fn examine_unbuffered(
+        &mut self,
+        active: &mut Active,
+        from_client: bool,
+        payload: &[u8],
+        identified: &mut Identified,
+    ) -> bool {
+        let (client, server): (&[u8], &[u8]) = if from_client { (payload, &[]) } else { (&[], payload) };
+        let seen = self.examine(active, Conversation { client, server, last: false }, payload, identified);
+        if active.keeps_payload() {
+            let consumed = if from_client { seen.client } else { seen.server };
+            let ticket = *active.ticket.insert(self.pool.take());
+            self.pool.write(
+                ticket,
+                from_client,
+                0,
+                payload.get(consumed..).unwrap_or_default(),
+                active.limits(),
+            );
+        }
+        seen.changed
+    }
+
+    /// Puts a segment where it belongs and examines what is there.
+    fn buffer(&mut self, active: &mut Active, segment: &Segment<'_>, identified: &mut Identified) -> bool {
+        let mut changed = false;
+        while let Some(ticket) = active.ticket {
             let limits = active.limits();
+            // What an examination consumed moves the base, and with it the segment's place.
+            let base = *active.base(segment.from_client).get_or_insert(segment.sequence);
+            let Some((offset, payload)) = in_order(base, segment) else { return changed };
             self.pool.write(ticket, segment.from_client, offset, payload, limits);
             changed |= self.examine_buffered(active, payload, false, identified);
+            if !active.keeps_payload() {
+                self.pool.give_back(ticket);
+                active.ticket = None;
+            }
             // A label that came with this segment may allow more of it to be kept.
-            if active.stage == Stage::Done || active.limits() == limits || active.inside {
-                return changed;
+            if active.limits() == limits {
+                break;
             }
         }
+        changed
     }
 
     /// Looks at one segment of a flow that may change; `true` where it did.
@@ -181,18 +204,14 @@ impl Identifier {
             self.expected.read(active.origin, segment.payload, speaker);
             active.stay();
         }
-        if !details::begins_tls(segment.payload) || active.inside {
+        if !details::begins_tls(segment.payload) || active.layer == Layer::Inner {
             return false;
-        }
-        if let Some(ticket) = active.ticket.take() {
-            self.pool.give_back(ticket);
         }
         *active.base(segment.from_client) = Some(segment.sequence);
         // Where the other end's part begins is known when it speaks.
         *active.base(!segment.from_client) = None;
         identified.upgraded = Some(Protocol::Tls);
-        active.inside = true;
-        active.enter(Stage::Reading(Protocol::Tls));
+        active.look_inside(Stage::Reading(Protocol::Tls));
         true
     }
 
@@ -244,7 +263,7 @@ impl Identifier {
                     match progress {
                         Progress::More => return seen,
                         Progress::Complete => active.stage = Stage::Done,
-                        Progress::Watch if active.inside => active.stage = Stage::Done,
+                        Progress::Watch if active.layer == Layer::Inner => active.stage = Stage::Done,
                         Progress::Watch => {
                             if protocol == Protocol::Ftp {
                                 self.expected.read(active.origin, fresh, active.client);
@@ -262,11 +281,9 @@ impl Identifier {
                             active.advance(client, server);
                             rest.client = rest.client.get(client..).unwrap_or_default();
                             rest.server = rest.server.get(server..).unwrap_or_default();
-                            if active.inside {
-                                active.stage = Stage::Done;
-                            } else {
-                                active.inside = true;
-                                active.enter(Stage::Undecided);
+                            match active.layer {
+                                Layer::Outer => active.look_inside(Stage::Undecided),
+                                Layer::Inner => active.stage = Stage::Done,
                             }
                             if rest.client.is_empty() && rest.server.is_empty() {
                                 return seen;
@@ -279,17 +296,10 @@ impl Identifier {
         }
     }
 
-    fn udp(&mut self, active: &mut Active, segment: Segment<'_>, identified: &mut Identified) -> bool {
-        if segment.payload.is_empty() {
-            return false;
-        }
-        active.spoken = true;
-        if !active.pay(&segment) {
-            return self.settle(active, identified);
-        }
+    fn udp(&mut self, active: &mut Active, segment: &Segment<'_>, identified: &mut Identified) -> bool {
         let mut changed = false;
         if active.stage == Stage::Undecided || active.stage == Stage::Watching(Protocol::Stun) {
-            let Some(protocol) = recognised_datagram(active, &segment) else { return false };
+            let Some(protocol) = recognised_datagram(active, segment) else { return false };
             if active.stage == Stage::Watching(protocol) {
                 return false;
             }
@@ -345,6 +355,10 @@ impl Identifier {
                 return progress;
             }
         }
+        if !opened && google_quic::read(datagram, &mut notes) {
+            *changed |= notes.changed;
+            return Progress::Complete;
+        }
         if !opened && held.is_none() {
             // A server's packet, or one that cannot be opened: the client's may follow.
             return if active.budget_is_spent() { Progress::Complete } else { Progress::More };
@@ -381,16 +395,18 @@ impl Identifier {
                 // Without a handshake, silence says nothing about an attempt.
                 false if active.midstream => Protocol::Unknown,
                 false => Protocol::Attempted,
-                true if active.encrypted => Protocol::UnknownEncrypted,
+                true if active.looks_encrypted == Some(true) => Protocol::UnknownEncrypted,
                 true => Protocol::Unknown,
             };
-            if active.inside {
-                changed |= active.spoken_inside && identified.upgraded.replace(unknown) != Some(unknown);
-            } else {
-                identified.protocol = Some(unknown);
-                identified.evidence = Evidence::None;
-                changed = true;
+            match active.layer {
+                Layer::Inner if active.spoken => identified.upgraded = Some(unknown),
+                Layer::Inner => {}
+                Layer::Outer => {
+                    identified.protocol = Some(unknown);
+                    identified.evidence = Evidence::None;
+                }
             }
+            changed = true;
         }
         active.stage = Stage::Done;
         changed
@@ -407,22 +423,26 @@ struct Seen {
 
 /// Writes the label down.
 fn label(active: &Active, protocol: Protocol, identified: &mut Identified) {
-    if active.inside {
-        identified.upgraded = Some(protocol);
-    } else {
-        identified.protocol = Some(protocol);
-        identified.evidence = Evidence::Payload;
+    match active.layer {
+        Layer::Inner => identified.upgraded = Some(protocol),
+        Layer::Outer => {
+            identified.protocol = Some(protocol);
+            identified.evidence = Evidence::Payload;
+        }
     }
 }
 
 /// Asks which protocol both ends of a stream speak.
 fn recognised(active: &mut Active, conversation: &Conversation<'_>, fresh: &[u8]) -> Option<Protocol> {
     let Conversation { client, server, last } = *conversation;
-    let ask = |bytes, reply| match recognise::stream(&Stream { bytes, reply, ports: active.ports, last }) {
-        Verdict::Match(protocol) => Some(protocol),
-        Verdict::Weak(protocol, _) => (active.hint == Some(protocol) && !active.inside).then_some(protocol),
-        Verdict::No => None,
-    };
+    // The port of a proxy says nothing about what passes inside.
+    let hint = active.hint.filter(|_| active.layer == Layer::Outer);
+    let ask =
+        |bytes, reply| match recognise::stream(&Stream { bytes, reply, ports: active.ports, hint, last }) {
+            Verdict::Match(protocol) => Some(protocol),
+            // Streams have no second datagram that could make a suspicion a proof.
+            Verdict::Weak(..) | Verdict::No => None,
+        };
     let mut answer = ask(client, server).or_else(|| ask(server, client));
     // Where the beginning is missing, each segment may be the beginning of a message.
     let incomplete = active.midstream || (client.is_empty() && server.is_empty());
@@ -432,7 +452,7 @@ fn recognised(active: &mut Active, conversation: &Conversation<'_>, fresh: &[u8]
     if active.announced && answer != Some(Protocol::Tls) && !(client.is_empty() && server.is_empty()) {
         answer = Some(Protocol::FtpData);
     }
-    active.spoken_inside |= active.inside;
+    active.spoken |= !(client.is_empty() && server.is_empty());
     if answer.is_none() {
         active.look_at(if client.is_empty() { server } else { client });
     }
@@ -453,6 +473,7 @@ fn recognised_datagram(active: &mut Active, segment: &Segment<'_>) -> Option<Pro
         bytes,
         wire_length,
         ports: active.ports,
+        hint: active.hint.filter(|_| active.stage == Stage::Undecided),
         group: Group::of(active.server),
         before: own,
         reply: other,

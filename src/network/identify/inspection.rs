@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::assembly::Limits;
 use super::encrypted::looks_encrypted;
 use super::pool::Ticket;
-use super::recognise::Ports;
+use super::recognise::{Ports, Suspicion};
 use super::{Segment, Start};
 use crate::network::protocol::Protocol;
 use crate::observation::{Origin, Timestamp, Transport};
@@ -34,11 +34,9 @@ impl Inspection {
             midstream: start.midstream,
             hint,
             announced,
-            inside: false,
+            layer: Layer::Outer,
             spoken: false,
-            spoken_inside: false,
-            looked_at: false,
-            encrypted: false,
+            looks_encrypted: None,
             budget: 0,
             began: None,
             bases: [None; 2],
@@ -81,16 +79,12 @@ pub(super) struct Active {
     pub(super) hint: Option<Protocol>,
     /// An FTP control connection announced it.
     pub(super) announced: bool,
-    /// What passes inside a proxy or after an upgrade is looked at.
-    pub(super) inside: bool,
-    /// Payload was seen.
+    /// Which layer of it is looked at.
+    pub(super) layer: Layer,
+    /// Payload of that layer was seen.
     pub(super) spoken: bool,
-    /// Payload was seen inside.
-    pub(super) spoken_inside: bool,
-    /// The first undecided payload was looked at.
-    pub(super) looked_at: bool,
-    /// It looked encrypted.
-    pub(super) encrypted: bool,
+    /// Whether the layer's first undecided payload looks encrypted; `None` before there was one.
+    pub(super) looks_encrypted: Option<bool>,
     /// Buffers.
     pub(super) ticket: Option<Ticket>,
     /// Attention that is left, in units of [`SMALL_COST`].
@@ -100,7 +94,16 @@ pub(super) struct Active {
     /// Sequence numbers of the first byte of the server's and the client's stream.
     bases: [Option<u32>; 2],
     /// What the latest datagrams of server and client looked like.
-    suspicions: [Option<(Protocol, u64)>; 2],
+    suspicions: [Option<Suspicion>; 2],
+}
+
+/// Which part of a flow is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layer {
+    /// The flow itself.
+    Outer,
+    /// What passes inside a proxy, or after an upgrade.
+    Inner,
 }
 
 /// Where an inspection stands.
@@ -130,7 +133,9 @@ impl Stage {
     fn patience(self) -> Duration {
         match self {
             Self::Undecided => UNDECIDED_PATIENCE,
-            _ => READING_PATIENCE,
+            Self::Reading(_) => READING_PATIENCE,
+            // Nothing is kept meanwhile.
+            Self::Watching(_) | Self::Done => Duration::MAX,
         }
     }
 }
@@ -142,26 +147,38 @@ impl Active {
         self.stay();
     }
 
+    /// Turns to what passes inside.
+    pub(super) fn look_inside(&mut self, stage: Stage) {
+        self.layer = Layer::Inner;
+        self.spoken = false;
+        self.looks_encrypted = None;
+        self.enter(stage);
+    }
+
     /// Gives the stage all its attention again.
     pub(super) fn stay(&mut self) {
         self.budget = self.stage.packets() * PACKET_COST;
         self.began = None;
     }
 
-    /// Pays for a packet of payload; `false` where the stage has seen enough of them, or lasted too long.
+    /// Pays for a packet of payload; `false` where it is the last that the stage sees, since it saw enough of them or lasted too long.
     pub(super) fn pay(&mut self, segment: &Segment<'_>) -> bool {
         let cost = if segment.payload.len() < SMALL_SEGMENT { SMALL_COST } else { PACKET_COST };
         let began = *self.began.get_or_insert(segment.time);
         // A datagram stands for itself, and its answer may come late; a stream that says nothing keeps buffers.
         let waits = self.transport == Transport::Udp || segment.time.since(began) <= self.stage.patience();
-        let paid = self.budget.checked_sub(cost).filter(|_| waits);
-        self.budget = paid.unwrap_or_default();
-        paid.is_some()
+        self.budget = self.budget.saturating_sub(cost);
+        waits && self.budget > 0
     }
 
     /// Whether no packet more can be paid for.
     pub(super) fn budget_is_spent(&self) -> bool {
         self.budget < PACKET_COST
+    }
+
+    /// Whether the stage looks back at payload.
+    pub(super) fn keeps_payload(&self) -> bool {
+        matches!(self.stage, Stage::Undecided | Stage::Reading(_))
     }
 
     /// How much of each direction is kept.
@@ -187,7 +204,7 @@ impl Active {
     }
 
     /// What the latest datagrams of one end and of the other looked like.
-    pub(super) fn suspicions(&self, client: bool) -> (Option<(Protocol, u64)>, Option<(Protocol, u64)>) {
+    pub(super) fn suspicions(&self, client: bool) -> (Option<Suspicion>, Option<Suspicion>) {
         let [from_server, from_client] = self.suspicions;
         if client { (from_client, from_server) } else { (from_server, from_client) }
     }
@@ -200,10 +217,7 @@ impl Active {
 
     /// Looks at the first undecided payload.
     pub(super) fn look_at(&mut self, payload: &[u8]) {
-        if !self.looked_at {
-            self.looked_at = true;
-            self.encrypted = looks_encrypted(payload);
-        }
+        self.looks_encrypted.get_or_insert_with(|| looks_encrypted(payload));
     }
 }
 
@@ -215,7 +229,7 @@ const UNDECIDED_PATIENCE: Duration = Duration::from_secs(3);
 const READING_PACKETS: u16 = 16;
 /// Payload packets in which a change is watched for: a mail client says a dozen lines before it asks for TLS.
 const WATCHING_PACKETS: u16 = 32;
-/// How long details and changes are awaited.
+/// How long details are awaited.
 const READING_PATIENCE: Duration = Duration::from_secs(30);
 /// Payload below this costs little, so that whoever sends byte by byte is read as well.
 const SMALL_SEGMENT: usize = 16;

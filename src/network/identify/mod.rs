@@ -34,7 +34,7 @@ use super::protocol::{Evidence, Protocol};
 use crate::observation::{Origin, Timestamp, Transport};
 
 /// What was found about a flow.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Identified {
     /// The protocol; `None` while it is undecided.
     pub protocol: Option<Protocol>,
@@ -140,3 +140,6 @@ pub struct Segment<'a> {
     /// Length of the payload on the wire, in bytes; more than `payload` where the capture was cut.
     pub wire_payload: u32,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! A flow with what the table needs to know about it, in two halves.
 
+use serde::{Deserialize, Serialize};
+
 use super::aging::{Class, Link};
 use super::index::Key;
 use super::reports::LastReport;
@@ -44,7 +46,7 @@ pub(super) struct Hot {
 }
 
 /// Who counts a flow. One that is reported is counted by its reports, and packets only identify it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum CountedBy {
     /// Its packets.
     Packets,

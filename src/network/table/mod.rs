@@ -13,6 +13,7 @@ mod index;
 mod packets;
 mod reports;
 mod slab;
+mod suspend;
 mod tcp;
 
 use self::aging::{Aging, Class};
@@ -28,6 +29,7 @@ use super::report::TableReport;
 use crate::observation::Timestamp;
 
 pub use self::clock::SPAN;
+pub use self::suspend::Suspended;
 
 /// Joins packets and reports into flows, and tells how each one grows.
 ///

@@ -1,5 +1,6 @@
 //! Flows that a producer counts, and tells in reports.
 
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 use super::FlowTable;
@@ -13,7 +14,7 @@ use crate::network::protocol::{Evidence, Protocol};
 use crate::observation::{Direction, FlowReport, FlowState, Timestamp};
 
 /// What a producer said last about a flow.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct LastReport {
     time: Timestamp,
     /// Its counters.

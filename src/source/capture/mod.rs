@@ -3,7 +3,7 @@
 //! [`open`] looks at the first bytes of a reader and gives a [`Source`] of packets. A record travels from the `Window` (the part of the
 //! file that is in memory) through the reader of its format (`pcap`, `pcapng`), which knows the layout, to the `Account`, which takes a
 //! PKTAP header off, counts what was yielded and what was not, and makes the observation. The frame's bytes are a slice of the read
-//! buffer, shared and not copied. [`write`] is the way back: pcapng with Apple's process blocks.
+//! buffer, shared and not copied. [`mod@write`] is the way back: pcapng with Apple's process blocks.
 //!
 //! The blocks are read by hand, with the crate's own cursor. `pcap-parser`, which serves as the second opinion of this room's tests, makes a
 //! list of every packet's options on the heap, asks for a larger buffer where a file is cut off, and reports a length beyond its buffer in
@@ -11,7 +11,7 @@
 //!
 //! What is refused, so that a hostile or broken file costs neither memory nor time: a record longer than 256 KiB is passed over where its
 //! length is credible (16 MiB at most), else reading ends there, since nothing says where the next record begins; a section has at most
-//! 65,536 interfaces and as many processes.
+//! 65,536 interfaces and 131,072 processes.
 //!
 //! Sources of the formats: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng, and for Apple's blocks `pcap-ng.h` of Apple's libpcap.
 

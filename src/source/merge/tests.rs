@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Cursor;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering as AtomicOrdering};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::source::{OpenOptions, RecordingReader};
+use crate::observation::{LinkType, Packet, PacketOwner};
+use crate::source::{OpenOptions, RecordingReader, Source};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -169,6 +171,52 @@ fn two_hosts_on_one_road_are_reported() {
     let mut same = Merged::new(vec![input("a", &lines("mac-1", 1)), input("b", &lines("mac-1", 2))]);
     assert_eq!(same.by_ref().count(), 4);
     assert!(same.warnings().is_empty());
+}
+
+/// Endless packets of one size, one a millisecond, that counts how many were taken.
+struct Packets {
+    length: usize,
+    taken: Arc<AtomicU32>,
+    report: SourceReport,
+}
+
+impl Iterator for Packets {
+    type Item = Observation;
+
+    fn next(&mut self) -> Option<Observation> {
+        let number = self.taken.fetch_add(1, AtomicOrdering::Relaxed);
+        Some(Observation::Packet(Packet {
+            time: Timestamp::from_nanos(i64::from(number) * 1_000_000),
+            origin: Origin(0),
+            interface: None,
+            link_type: LinkType::ETHERNET,
+            wire_length: 0,
+            data: vec![0; self.length].into(),
+            direction: None,
+            owner: PacketOwner::default(),
+            flow_id: None,
+        }))
+    }
+}
+
+impl Source for Packets {
+    fn report(&self) -> &SourceReport {
+        &self.report
+    }
+}
+
+#[test]
+fn the_look_ahead_is_bounded_in_bytes_and_in_number() {
+    for (length, most) in [(64 << 10, 4), (1 << 10, 256), (0, 4_096)] {
+        let taken = Arc::new(AtomicU32::new(0));
+        let packets = Packets { length, taken: Arc::clone(&taken), report: SourceReport::new("packets") };
+        let mut merged = Merged::new(vec![Input::from_source(Box::new(packets), Origin(0))]);
+        for given in 1..5_000 {
+            merged.next();
+            let ahead = taken.load(AtomicOrdering::Relaxed) - given;
+            assert!(ahead <= most, "{ahead} packets of {length} bytes");
+        }
+    }
 }
 
 /// Files in a directory that goes with them.

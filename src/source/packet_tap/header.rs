@@ -16,7 +16,7 @@ pub struct Header<'a> {
     pub length: usize,
     /// What follows it.
     pub next: Next,
-    /// What stands at the front of the packet.
+    /// What stands at the front of the packet; never PKTAP again.
     pub link_type: LinkType,
     /// Bytes between this header and the IP header, as the kernel counts them (`pth_frame_pre_length`); not checked.
     pub link_header_length: u32,
@@ -67,6 +67,9 @@ pub enum InvalidHeader {
     /// Nothing known follows.
     #[error("a PKTAP header states that a record of type {0} follows")]
     Next(u32),
+    /// Another PKTAP header follows, which no kernel writes.
+    #[error("a PKTAP header states that another follows")]
+    Nested,
     /// A text lies outside the header, or is no name of an interface.
     #[error("a PKTAP header has an interface or process name that cannot be one")]
     Name,
@@ -84,7 +87,11 @@ impl<'a> Header<'a> {
         let mut at_flags = Cursor::new(bytes);
         at_flags.skip(FLAGS_OFFSET).ok_or(short)?;
         let flags = at_flags.u32_le().ok_or(short)?;
-        if flags & V2_HDR == 0 { Self::parse_v1(bytes) } else { Self::parse_v2(bytes) }
+        let header = if flags & V2_HDR == 0 { Self::parse_v1(bytes) } else { Self::parse_v2(bytes) }?;
+        match header.link_type {
+            LinkType::PKTAP | LinkType::USER2 => Err(InvalidHeader::Nested),
+            _ => Ok(header),
+        }
     }
 
     fn parse_v1(bytes: &'a [u8]) -> Result<Self, InvalidHeader> {

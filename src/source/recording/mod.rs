@@ -1,14 +1,14 @@
 //! The recording: NDJSON, one observation a line, in time order.
 //!
-//! [`RecordingReader`] reads it and [`RecordingWriter`] writes it; both follow one definition of a line, [`line::Line`]. A line is told
+//! [`RecordingReader`] reads it and [`RecordingWriter`] writes it; both follow one definition of a line. A line is told
 //! apart by its members, so raw output of `eslogger` or `ProcessMonitor` is a recording too, and so is a file in which all of them are
 //! mixed. Packets are not part of it; they stay in a capture beside it.
 //!
 //! | member | what the line is |
 //! |---|---|
 //! | `recording` | where the recording comes from; a later one changes the zone |
-//! | `flow` | a [`FlowReport`] |
-//! | `gap` | a [`Gap`](crate::observation::Gap): something was lost |
+//! | `flow` | a [`FlowReport`](crate::observation::FlowReport) |
+//! | `gap` | a [`Gap`]: something was lost |
 //! | `clock` | `{"time": …, "awake_seconds": …}`: time passed |
 //! | `running` | `{"time": …, "process": {…}, "args": […], "env": […]}`: a process that ran already |
 //! | `event`, an object | an exec, fork or exit as `eslogger` prints it |

@@ -4,6 +4,7 @@ mod client_hello;
 mod dns;
 mod dtls;
 mod encrypted_dns;
+pub(super) mod google_quic;
 mod http;
 mod ja4;
 pub(super) mod quic;

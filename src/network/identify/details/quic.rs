@@ -47,8 +47,14 @@ struct Initial<'a> {
 enum Version {
     One,
     Two,
-    /// Drafts 29 to 32, which Chrome and others spoke for a year before version 1 (draft-ietf-quic-tls-29, section 5.2).
+    /// Drafts up to 22, and Facebook's stack of that time.
+    Draft22,
+    /// Drafts 23 to 28, and Facebook's stack of that time.
+    Draft23,
+    /// Drafts 29 to 32, which Chrome and others spoke for a year before version 1.
     Draft29,
+    /// Google's last version of its own with TLS.
+    GoogleT051,
 }
 
 /// Opens the Initials of one datagram of the client with its known keys, or with those that its own connection number gives, and puts
@@ -124,9 +130,12 @@ impl<'a> Initial<'a> {
         let mut cursor = Cursor::new(packet);
         let first = cursor.u8()?;
         let version = match cursor.u32_be()? {
-            0x0000_0001 => Version::One,
+            0x0000_0001 | 0xff00_0021..=0xff00_0022 => Version::One,
             0x6b33_43cf => Version::Two,
+            0xff00_0013..=0xff00_0016 | 0xface_b000..=0xface_b001 => Version::Draft22,
+            0xff00_0017..=0xff00_001c | 0xface_b002..=0xface_b013 => Version::Draft23,
             0xff00_001d..=0xff00_0020 => Version::Draft29,
+            0x5430_3531 => Version::GoogleT051,
             _ => return None,
         };
         // The type bits of an Initial: 0 in version 1 and 1 in version 2 (RFC 9369, section 3.2).
@@ -157,7 +166,10 @@ impl InitialKeys {
         let salt = match version {
             Version::One => &SALT_1,
             Version::Two => &SALT_2,
+            Version::Draft22 => &SALT_DRAFT_22,
+            Version::Draft23 => &SALT_DRAFT_23,
             Version::Draft29 => &SALT_DRAFT_29,
+            Version::GoogleT051 => &SALT_T051,
         };
         let (key_label, iv_label, header_label) = match version {
             Version::Two => (&b"quicv2 key"[..], &b"quicv2 iv"[..], &b"quicv2 hp"[..]),
@@ -262,6 +274,15 @@ fn variable_integer(cursor: &mut Cursor<'_>) -> Option<usize> {
 const SALT_1: [u8; 20] = *b"\x38\x76\x2c\xf7\xf5\x59\x34\xb3\x4d\x17\x9a\xe6\xa4\xc8\x0c\xad\xcc\xbb\x7f\x0a";
 /// RFC 9369, section 3.3.1.
 const SALT_2: [u8; 20] = *b"\x0d\xed\xe3\xde\xf7\x00\xa6\xdb\x81\x93\x81\xbe\x6e\x26\x9d\xcb\xf9\xbd\x2e\xd9";
+/// draft-ietf-quic-tls-22, section 5.2.
+const SALT_DRAFT_22: [u8; 20] =
+    *b"\x7f\xbc\xdb\x0e\x7c\x66\xbb\xe9\x19\x3a\x96\xcd\x21\x51\x9e\xbd\x7a\x02\x64\x4a";
+/// draft-ietf-quic-tls-23, section 5.2.
+const SALT_DRAFT_23: [u8; 20] =
+    *b"\xc3\xee\xf7\x12\xc7\x2e\xbb\x5a\x11\xa7\xd2\x43\x2b\xb4\x63\x65\xbe\xf9\xf5\x02";
+/// QUICHE, `quic/core/crypto/crypto_utils.cc`, `kT051Salt`.
+const SALT_T051: [u8; 20] =
+    *b"\x7a\x4e\xde\xf4\xe7\xcc\xee\x5f\xa4\x50\x6c\x19\x12\x4f\xc8\xcc\xda\x6e\x03\x3d";
 /// draft-ietf-quic-tls-29, section 5.2.
 const SALT_DRAFT_29: [u8; 20] =
     *b"\xaf\xbf\xec\x28\x99\x93\xd2\x4c\x9e\x97\x86\xf1\x9c\x61\x11\xe0\x43\x90\xa8\x99";

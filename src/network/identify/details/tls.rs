@@ -46,9 +46,8 @@ pub(super) fn read(conversation: &Conversation<'_>, notes: &mut Notes<'_>) -> Pr
             }
             Progress::Complete
         }
-        Some(_) => Progress::Complete,
         None if server.is_empty() || is_unfinished_handshake(server) => Progress::More,
-        None => Progress::Complete,
+        _ => Progress::Complete,
     }
 }
 

@@ -10,7 +10,7 @@ pub(super) const STREAMS: OfStreams = Recogniser { opens: FirstBytes::of(&[0]), 
 fn streams(stream: &Stream<'_>) -> Verdict {
     match request(stream.bytes) {
         Some(true) if is_answer(stream.bytes, stream.reply) == Some(true) => Verdict::Match(Protocol::Afp),
-        Some(true) => Verdict::Weak(Protocol::Afp, 0),
+        Some(true) => stream.on_its_port(Protocol::Afp),
         _ => Verdict::No,
     }
 }

@@ -42,34 +42,35 @@ fn is_dht(bytes: &[u8]) -> bool {
 
 fn utp(datagram: &Datagram<'_>) -> Option<Verdict> {
     let mut cursor = Cursor::new(datagram.bytes);
-    let kind = cursor.u8()? >> 4;
+    let first = cursor.u8()?;
+    let (kind, version) = (first >> 4, first & 0x0f);
     let extension = cursor.u8()?;
     let connection = u64::from(cursor.u16_be()?);
     let sent = cursor.u32_be()?;
     let difference = cursor.u32_be()?;
     let window = cursor.u32_be()?;
     cursor.skip(4)?;
-    if kind > SYN || extension > 2 || sent == 0 || (window == 0 && kind != SYN) && kind != RESET {
+    let token = u64::from(sent) << 16 | connection;
+    let possible = version == 1 && kind <= SYN && extension <= 2 && connection != 0 && sent != 0;
+    // The SYN knows no difference of clocks yet.
+    if !possible || window > LARGEST_WINDOW || (kind == SYN && difference != 0) {
         return Some(Verdict::No);
     }
     if kind == SYN {
-        // The SYN knows no difference yet, and numbers start at one.
-        return Some(if difference == 0 && connection != 0 {
-            Verdict::Weak(Protocol::Bittorrent, connection)
-        } else {
-            Verdict::No
-        });
+        return Some(Verdict::Weak(Protocol::Bittorrent, token));
     }
     // The answer to a SYN has the SYN's number; the SYN's sender goes on with the next (BEP 29, "connection setup").
+    // Each packet has its own time, so what merely repeats its first bytes is something else.
     let known = |token: u64| {
-        connection == token || connection == token.wrapping_add(1) || connection.wrapping_add(1) == token
+        let before = token & 0xffff;
+        connection.abs_diff(before) <= 1 && token >> 16 != u64::from(sent)
     };
     let proven = datagram.token(Protocol::Bittorrent).is_some_and(known)
         || datagram.reply_token(Protocol::Bittorrent).is_some_and(known);
     Some(if proven {
         Verdict::Match(Protocol::Bittorrent)
     } else {
-        Verdict::Weak(Protocol::Bittorrent, connection)
+        Verdict::Weak(Protocol::Bittorrent, token)
     })
 }
 
@@ -78,7 +79,8 @@ const HANDSHAKE: &[u8] = b"\x13BitTorrent protocol";
 const TRACKER_CONNECT: &[u8] = &[0, 0, 0x04, 0x17, 0x27, 0x10, 0x19, 0x80, 0, 0, 0, 0];
 /// How far into a message of the table the sender's number is sought, in bytes.
 const DHT_HEAD: usize = 64;
-const RESET: u8 = 3;
+/// Far more than implementations offer, in bytes.
+const LARGEST_WINDOW: u32 = 64 << 20;
 const SYN: u8 = 4;
 
 #[cfg(test)]

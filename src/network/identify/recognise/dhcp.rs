@@ -26,7 +26,7 @@ fn message(datagram: &Datagram<'_>) -> Option<Verdict> {
     cursor.skip(COOKIE_AT - 4)?;
     Some(match cursor.u32_be() {
         Some(MAGIC_COOKIE) => Verdict::Match(Protocol::Dhcp),
-        _ if datagram.wire_length >= BOOTP_LENGTH => Verdict::Weak(Protocol::Dhcp, 0),
+        _ if datagram.wire_length >= BOOTP_LENGTH => datagram.on_its_port(Protocol::Dhcp),
         _ => Verdict::No,
     })
 }

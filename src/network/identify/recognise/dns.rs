@@ -22,7 +22,13 @@ fn streams(stream: &Stream<'_>) -> Verdict {
 }
 
 fn datagrams(datagram: &Datagram<'_>) -> Verdict {
-    Verdict::when(is_message(datagram.bytes) == Some(true), variant(datagram.group, datagram.ports))
+    let protocol = variant(datagram.group, datagram.ports);
+    match is_message(datagram.bytes) {
+        Some(true) => Verdict::Match(protocol),
+        // What is malformed, or an opcode of tomorrow, is still a message where the port says so.
+        _ if has_questions(datagram.bytes) => datagram.on_its_port(protocol),
+        _ => Verdict::No,
+    }
 }
 
 fn variant(group: Option<Group>, ports: Ports) -> Protocol {
@@ -62,6 +68,10 @@ fn is_message(bytes: &[u8]) -> Option<bool> {
     }
     // A refusal may be a bare header (RFC 2136, section 3.8; seen of servers that answer FORMERR).
     Some(false)
+}
+
+fn has_questions(bytes: &[u8]) -> bool {
+    matches!(bytes, [_, _, _, _, 0, 1..=8, 0..=3, _, 0..=3, _, 0..=3, _, ..])
 }
 
 fn question(cursor: &mut Cursor<'_>) -> Option<bool> {

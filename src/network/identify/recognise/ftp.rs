@@ -19,7 +19,7 @@ fn streams(stream: &Stream<'_>) -> Verdict {
         _ if proof => Verdict::Match(Protocol::Ftp),
         // Alone, either end is only a hint.
         Some(line) if text::is_one_of(text::command(line), &[b"USER"]) || bytes.starts_with(b"220") => {
-            Verdict::Weak(Protocol::Ftp, 0)
+            stream.on_its_port(Protocol::Ftp)
         }
         _ => Verdict::No,
     }
@@ -28,7 +28,7 @@ fn streams(stream: &Stream<'_>) -> Verdict {
 fn is_own_command(bytes: &[u8]) -> bool {
     text::line(bytes).is_some_and(|line| {
         text::is_one_of(line, &[b"PASV", b"EPSV", b"SYST", b"FEAT", b"TYPE I", b"TYPE A"])
-            || text::begins(line, b"PORT ") && line.iter().filter(|byte| **byte == b',').count() == 5
+            || text::begins(line, b"PORT ") && line.split(|byte| *byte == b',').count() == 6
             || text::begins(line, b"EPRT |")
     })
 }

@@ -30,7 +30,12 @@ fn streams(stream: &Stream<'_>) -> Verdict {
         }
         // HTTP/0.9 (RFC 1945, section 4.1) has no version: a GET of a path, no more.
         Some(line) if method == b"GET" && line.starts_with(b"/") && text::word(line).is_none() => {
-            Verdict::Weak(Protocol::Http, 0)
+            // An answer of that time is a document and nothing else.
+            if stream.reply.first() == Some(&b'<') {
+                Verdict::Match(Protocol::Http)
+            } else {
+                stream.on_its_port(Protocol::Http)
+            }
         }
         Some(_) => Verdict::No,
         None => Verdict::when(METHODS.contains(&method) && is_target(method, rest), Protocol::Http),

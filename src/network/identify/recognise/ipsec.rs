@@ -52,7 +52,7 @@ fn esp(datagram: &Datagram<'_>) -> Option<Verdict> {
     let association = cursor.u32_be()?;
     let number = cursor.u32_be()?;
     let plausible = association > LAST_RESERVED_SPI && number != 0 && datagram.wire_length >= SHORTEST_ESP;
-    Some(if plausible { Verdict::Weak(Protocol::Ipsec, 0) } else { Verdict::No })
+    Some(if plausible { datagram.on_its_port(Protocol::Ipsec) } else { Verdict::No })
 }
 
 const NON_ESP_MARKER: [u8; 4] = [0; 4];

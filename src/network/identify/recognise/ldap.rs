@@ -31,14 +31,11 @@ fn message(bytes: &[u8]) -> Option<bool> {
     }
     Some(match operation.tag {
         BIND_REQUEST => matches!(ber::integer(&mut cursor)?, 2 | 3),
-        SEARCH_REQUEST | ENTRY | MODIFY_REQUEST | ADD_REQUEST | RENAME_REQUEST => {
-            cursor.peek()? == ber::OCTET_STRING
-        }
+        SEARCH_REQUEST | ENTRY | MODIFY_REQUEST | ADD_REQUEST | RENAME_REQUEST | REFERENCE
+        | COMPARE_REQUEST => cursor.peek()? == ber::OCTET_STRING,
         BIND_RESPONSE | SEARCH_DONE | MODIFY_RESPONSE | ADD_RESPONSE | DELETE_RESPONSE | RENAME_RESPONSE
         | COMPARE_RESPONSE | EXTENDED_RESPONSE => matches!(cursor.rest(), [ENUMERATED, 1, ..]),
         EXTENDED_REQUEST => cursor.peek()? == REQUEST_NAME,
-        REFERENCE => cursor.peek()? == ber::OCTET_STRING,
-        COMPARE_REQUEST => cursor.peek()? == ber::OCTET_STRING,
         UNBIND_REQUEST => operation.length == 0,
         ABANDON_REQUEST => (1..=4).contains(&operation.length),
         DELETE_REQUEST => operation.length > 0,

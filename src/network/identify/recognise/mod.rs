@@ -58,6 +58,7 @@ mod telnet;
 mod tftp;
 mod tls;
 mod vnc;
+mod websocket;
 mod wireguard;
 mod xmpp;
 
@@ -74,8 +75,9 @@ use crate::network::protocol::Protocol;
 pub(super) enum Verdict {
     /// Not this protocol, or not to be told yet: a recogniser is asked again when more has come.
     No,
-    /// It looks like it, but other protocols may look like that too: believed where the port agrees. The token is the recogniser's
-    /// own note to itself, handed back with the next datagram ([`Datagram::before`], [`Datagram::reply`]), which may make it a proof.
+    /// A datagram that looks like it, but other protocols may look like that too: believed where the port agrees. The token is the
+    /// recogniser's own note to itself, handed back with the next datagrams ([`Datagram::before`], [`Datagram::reply`]), which may make
+    /// it a proof.
     Weak(Protocol, u64),
     /// It is.
     Match(Protocol),
@@ -92,6 +94,9 @@ impl Verdict {
         Self::when(parse == Some(true), protocol)
     }
 }
+
+/// What a datagram looked like, with the token that its recogniser left.
+pub(super) type Suspicion = (Protocol, u64);
 
 /// The ports of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +123,8 @@ pub(super) struct Stream<'a> {
     pub(super) reply: &'a [u8],
     /// The ports.
     pub(super) ports: Ports,
+    /// What the port suggests.
+    pub(super) hint: Option<Protocol>,
     /// Nothing more will be seen: what can be decided must be decided now.
     pub(super) last: bool,
 }
@@ -131,15 +138,29 @@ pub(super) struct Datagram<'a> {
     pub(super) wire_length: usize,
     /// The ports.
     pub(super) ports: Ports,
+    /// What the port suggests.
+    pub(super) hint: Option<Protocol>,
     /// Whether it goes to a group of hosts, and to which.
     pub(super) group: Option<ports::Group>,
     /// What the latest datagram of this end looked like, with the token that its recogniser left.
-    pub(super) before: Option<(Protocol, u64)>,
+    pub(super) before: Option<Suspicion>,
     /// The same of the other end.
-    pub(super) reply: Option<(Protocol, u64)>,
+    pub(super) reply: Option<Suspicion>,
+}
+
+impl Stream<'_> {
+    /// For bytes that say little: a match where the port agrees.
+    fn on_its_port(&self, protocol: Protocol) -> Verdict {
+        Verdict::when(self.hint == Some(protocol), protocol)
+    }
 }
 
 impl Datagram<'_> {
+    /// For bytes that say little: a match where the port agrees.
+    fn on_its_port(&self, protocol: Protocol) -> Verdict {
+        Verdict::when(self.hint == Some(protocol), protocol)
+    }
+
     /// Whether all of it was captured.
     pub(super) fn is_whole(&self) -> bool {
         self.bytes.len() >= self.wire_length
@@ -203,18 +224,18 @@ impl FirstBytes {
 
     /// The bytes in either set.
     pub(super) const fn or(self, other: Self) -> Self {
-        let (Self([a, b, c, d]), Self([e, f, g, h])) = (self, other);
-        Self([a | e, b | f, c | g, d | h])
+        let (Self([a0, a1, a2, a3]), Self([b0, b1, b2, b3])) = (self, other);
+        Self([a0 | b0, a1 | b1, a2 | b2, a3 | b3])
     }
 
     /// Whether the set holds `byte`.
     const fn holds(self, byte: u8) -> bool {
-        let Self([a, b, c, d]) = self;
+        let Self([first, second, third, fourth]) = self;
         let word = match byte / 64 {
-            0 => a,
-            1 => b,
-            2 => c,
-            _ => d,
+            0 => first,
+            1 => second,
+            2 => third,
+            _ => fourth,
         };
         word >> (byte % 64) & 1 == 1
     }
@@ -294,11 +315,11 @@ const fn by_byte<Question>(table: &[Recogniser<Question>]) -> [u64; 256] {
 /// Recognisers of streams in the order in which they are asked. Where two could take the same bytes, the stricter one comes first;
 /// within one strictness the more frequent.
 const STREAMS: &[OfStreams] = &[
-    // Frequent, and fixed bytes or a grammar that nothing else shares.
+    // Frequent, and fixed bytes or a grammar that nothing else shares. The preface of HTTP/2 is a request line of HTTP/1 on purpose.
     tls::STREAMS,
+    http2::STREAMS,
     http::STREAMS,
     ssh::STREAMS,
-    http2::STREAMS,
     // Before `http`'s relatives could take them: their version token stands at the other end of the line.
     rtsp::STREAMS,
     sip::STREAMS,
@@ -340,17 +361,19 @@ const STREAMS: &[OfStreams] = &[
     stun::STREAMS,
     syslog::STREAMS,
     ftp_data::STREAMS,
+    websocket::STREAMS,
+    rtp::STREAMS,
 ];
 
 /// Recognisers of datagrams in the order in which they are asked, by the same rule.
 const DATAGRAMS: &[OfDatagrams] = &[
-    // Frequent and strict.
+    // Frequent and strict. The name service of NetBIOS has the form of DNS, and its names have their own.
+    netbios::DATAGRAMS,
     dns::DATAGRAMS,
     quic::DATAGRAMS,
     stun::DATAGRAMS,
     dtls::DATAGRAMS,
     dhcp::DATAGRAMS,
-    netbios::DATAGRAMS,
     snmp::DATAGRAMS,
     ldap::DATAGRAMS,
     kerberos::DATAGRAMS,

@@ -13,9 +13,12 @@ fn streams(stream: &Stream<'_>) -> Verdict {
     if connect(stream.bytes) == Some(true) {
         return Verdict::Match(Protocol::Mqtt);
     }
+    let is_ping = [stream.bytes, stream.reply] == [&[0xc0, 0][..], &[0xd0, 0]];
     match (packets(stream.bytes), packets(stream.reply)) {
-        (Some(this), Some(other)) if this.telling || other.telling => Verdict::Match(Protocol::Mqtt),
-        (Some(this), _) if this.telling => Verdict::Weak(Protocol::Mqtt, 0),
+        (Some(this), Some(other)) if this.telling || other.telling || is_ping => {
+            Verdict::Match(Protocol::Mqtt)
+        }
+        (Some(this), _) if this.telling => stream.on_its_port(Protocol::Mqtt),
         _ => Verdict::No,
     }
 }
@@ -35,7 +38,7 @@ struct Chain {
     telling: bool,
 }
 
-/// Reads packets to the very end.
+/// Reads packets to the end; only one that tells by its first bytes may go beyond it.
 fn packets(bytes: &[u8]) -> Option<Chain> {
     let mut cursor = Cursor::new(bytes);
     let mut chain = Chain { telling: false };
@@ -45,7 +48,10 @@ fn packets(bytes: &[u8]) -> Option<Chain> {
     while !cursor.is_empty() {
         let header = cursor.u8()?;
         let length = remaining_length(&mut cursor)?;
-        let body = cursor.take(length)?;
+        let Some(body) = cursor.take(length) else {
+            let publishes = header >> 4 == PUBLISH && header & 0x06 != 0x06;
+            return (publishes && has_topic(cursor.rest())).then_some(Chain { telling: true });
+        };
         chain.telling |= match (header >> 4, header & 0x0f) {
             (PUBLISH, flags) if flags & 0x06 != 0x06 => has_topic(body),
             (CONNACK, 0) => matches!(body, [0 | 1, 0..=5] | [0 | 1, _, _, ..]) && length <= 64,
@@ -112,6 +118,6 @@ mod tests {
         let publish = b"\x30\x07\0\x03a/b12";
         assert_eq!(opening(publish), None);
         assert_eq!(answered(publish, &hex("d000")), Some(Protocol::Mqtt));
-        assert_eq!(answered(b"\x30\x08\0\x03a/b12", &hex("d000")), None);
+        assert_eq!(answered(b"\x30\x07\0\x03a\x01b12", &hex("d000")), None);
     }
 }

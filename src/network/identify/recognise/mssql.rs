@@ -26,8 +26,7 @@ fn packet(bytes: &[u8]) -> Option<bool> {
     let window = cursor.u8()?;
     if status > 0x1f
         || window != 0
-        || length < 8
-        || length > LONGEST
+        || !(8..=LONGEST).contains(&length)
         || cursor.remaining() > length - 8 && kind != RESPONSE
     {
         return Some(false);
@@ -70,9 +69,9 @@ fn datagrams(datagram: &Datagram<'_>) -> Verdict {
         {
             Verdict::Match(Protocol::Mssql)
         }
-        [2 | 3] => Verdict::Weak(Protocol::Mssql, 0),
+        [2 | 3] => datagram.on_its_port(Protocol::Mssql),
         [4, name @ .., 0] if (1..=32).contains(&name.len()) && name.iter().all(u8::is_ascii_graphic) => {
-            Verdict::Weak(Protocol::Mssql, 0)
+            datagram.on_its_port(Protocol::Mssql)
         }
         _ => Verdict::No,
     }

@@ -21,7 +21,7 @@ fn packet(datagram: &Datagram<'_>) -> Option<Verdict> {
         return None;
     }
     if mode >= CONTROL {
-        return (datagram.wire_length >= SHORTEST_CONTROL).then_some(Verdict::Weak(Protocol::Ntp, 0));
+        return (datagram.wire_length >= SHORTEST_CONTROL).then_some(datagram.on_its_port(Protocol::Ntp));
     }
     let stratum = cursor.u8()?;
     let poll = cursor.u8()?;
@@ -34,7 +34,7 @@ fn packet(datagram: &Datagram<'_>) -> Option<Verdict> {
     let receive = cursor.u64_be()?;
     let transmit = cursor.u64_be()?;
     let length = datagram.wire_length;
-    let sized = length == LENGTH || (LENGTH + 4..=LONGEST).contains(&length) && length % 4 == 0;
+    let sized = length == LENGTH || (LENGTH + 4..=LONGEST).contains(&length) && length.is_multiple_of(4);
     if mode == 0
         || stratum > 16
         || poll > 24
@@ -52,12 +52,10 @@ fn packet(datagram: &Datagram<'_>) -> Option<Verdict> {
         && stratum == 0
         && is_recent(transmit)
         && length == LENGTH;
-    // A server's four times lie within a day of each other.
-    let consistent = mode == SERVER
-        && (1..=15).contains(&stratum)
-        && is_recent(transmit)
-        && (transmit >> 32).abs_diff(receive >> 32) <= 2
-        && (transmit >> 32).abs_diff(reference >> 32) <= A_DAY;
+    // Otherwise the times that are set lie near each other, or are the same.
+    let set = [reference, origin, receive].into_iter().filter(|time| *time != 0);
+    let near = set.clone().all(|time| (transmit >> 32).abs_diff(time >> 32) <= A_DAY);
+    let consistent = near && set.count() >= 1 && is_recent(transmit);
     Some(if answers || bare || consistent {
         Verdict::Match(Protocol::Ntp)
     } else {
@@ -68,11 +66,10 @@ fn packet(datagram: &Datagram<'_>) -> Option<Verdict> {
 /// Whether a timestamp lies between 2000 and 2036, when the era ends (RFC 5905, section 6), or shortly after.
 fn is_recent(timestamp: u64) -> bool {
     let seconds = timestamp >> 32;
-    seconds >= YEAR_2000 || seconds < A_DAY * 3_650
+    !(A_DAY * 3_650..YEAR_2000).contains(&seconds)
 }
 
 const CLIENT: u8 = 3;
-const SERVER: u8 = 4;
 const CONTROL: u8 = 6;
 /// Bytes of a packet without extensions.
 const LENGTH: usize = 48;
@@ -102,12 +99,21 @@ mod tests {
 
     #[test]
     fn an_answer_repeats_the_time_of_its_question() {
-        let question = packet("e3 01 0a fa 00010000 00010000 7f000001", NOW, NOW, NOW, NOW);
+        let question = packet("e3 01 0a fa 00010000 00010000 7f000001", 1, 1, 1, NOW);
         assert_eq!(datagram(&question), None);
-        let answer = packet("24 10 0a fa 00010000 00010000 7f000001", 0, NOW, NOW, NOW + 1);
+        let answer = packet("24 10 0a fa 00010000 00010000 7f000001", 1, NOW, 1, NOW + 1);
         assert_eq!(answering_datagram(&question, &answer), Some(Protocol::Ntp));
-        let stranger = packet("24 10 0a fa 00010000 00010000 7f000001", 0, NOW + 5, NOW, NOW + 1);
+        let stranger = packet("24 10 0a fa 00010000 00010000 7f000001", 1, NOW + 5, 1, NOW + 1);
         assert_eq!(answering_datagram(&question, &stranger), None);
+    }
+
+    #[test]
+    fn times_that_are_set_lie_near_each_other() {
+        assert_eq!(
+            datagram(&packet("1c 00 04 fa 00000000 00000000 00000000", 0, NOW, 0, NOW)),
+            Some(Protocol::Ntp)
+        );
+        assert_eq!(datagram(&packet("1c 00 04 fa 00000000 00000000 00000000", 0, NOW, 9, NOW)), None);
     }
 
     #[test]

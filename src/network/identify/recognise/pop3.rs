@@ -27,14 +27,24 @@ fn names_itself(bytes: &[u8]) -> bool {
 }
 
 fn is_command(bytes: &[u8]) -> bool {
-    text::line(bytes).is_some_and(|line| text::is_one_of(text::command(line), COMMANDS))
+    text::line(bytes).is_some_and(|line| {
+        // Redis authenticates with the same word, and a name.
+        let mechanism = |line: &[u8]| {
+            text::word(line).is_none_or(|(_, rest)| MECHANISMS.iter().any(|known| text::begins(rest, known)))
+        };
+        text::is_one_of(text::command(line), COMMANDS) || (text::begins(line, b"AUTH") && mechanism(line))
+    })
 }
 
 /// RFC 1939, 2449 and 2595.
 const COMMANDS: &[&[u8]] = &[
-    b"USER", b"PASS", b"APOP", b"CAPA", b"AUTH", b"STLS", b"STAT", b"LIST", b"RETR", b"UIDL", b"TOP",
-    b"DELE", b"NOOP", b"QUIT",
+    b"USER", b"PASS", b"APOP", b"CAPA", b"STLS", b"STAT", b"LIST", b"RETR", b"UIDL", b"TOP", b"DELE",
+    b"NOOP", b"QUIT",
 ];
+
+/// Of SASL (RFC 5034, section 4).
+const MECHANISMS: &[&[u8]] =
+    &[b"PLAIN", b"LOGIN", b"CRAM-MD5", b"DIGEST-MD5", b"NTLM", b"GSSAPI", b"XOAUTH2", b"SCRAM-"];
 
 #[cfg(test)]
 mod tests {

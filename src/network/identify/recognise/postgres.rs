@@ -26,7 +26,8 @@ fn startup(bytes: &[u8]) -> Option<bool> {
         CANCEL_REQUEST => length == 16,
         VERSION_3_0..=VERSION_3_2 => {
             (9..=LONGEST_STARTUP).contains(&length)
-                && cursor.peek().is_some_and(|byte| byte == 0 || byte == b'_' || byte.is_ascii_lowercase())
+                // The user is required, so a parameter's name follows.
+                && cursor.peek().is_some_and(|byte| byte == b'_' || byte.is_ascii_lowercase())
         }
         _ => false,
     })

@@ -15,7 +15,7 @@ fn streams(stream: &Stream<'_>) -> Verdict {
         Some(true) => Verdict::Match(Protocol::Rdp),
         // A bare request is RDP's oldest form: the answer must be as bare.
         Some(false) if connection_is_bare(stream.reply) => Verdict::Match(Protocol::Rdp),
-        Some(false) => Verdict::Weak(Protocol::Rdp, 0),
+        Some(false) => stream.on_its_port(Protocol::Rdp),
         None => Verdict::No,
     }
 }

@@ -4,14 +4,16 @@
 use super::{FirstBytes, OfStreams, Recogniser, Stream, Verdict, text};
 use crate::network::protocol::Protocol;
 
-pub(super) const STREAMS: OfStreams = Recogniser { opens: FirstBytes::of(b"*+-$:PIpi"), recognise: streams };
+pub(super) const STREAMS: OfStreams =
+    Recogniser { opens: FirstBytes::of(b"*+-$:|%~>PIpi"), recognise: streams };
 
 fn streams(stream: &Stream<'_>) -> Verdict {
     let bytes = stream.bytes;
     let proof = is_request(bytes)
         || SAYINGS.iter().any(|saying| bytes.starts_with(saying))
         || (is_inline(bytes) && is_reply(stream.reply))
-        || (is_reply(bytes) && is_inline(stream.reply));
+        || (is_reply(bytes) && is_inline(stream.reply))
+        || is_aggregate(bytes);
     Verdict::when(proof, Protocol::Redis)
 }
 
@@ -29,6 +31,15 @@ fn number(bytes: &[u8], kind: u8) -> Option<&[u8]> {
         return None;
     }
     rest.get(digits..)?.strip_prefix(b"\r\n")
+}
+
+/// An array, set, map, push or attribute of version 3 and the type of its first member.
+fn is_aggregate(bytes: &[u8]) -> bool {
+    [b'*', b'|', b'%', b'~', b'>'].iter().any(|kind| {
+        number(bytes, *kind).is_some_and(|members| {
+            matches!(members, [b'+' | b'-' | b':' | b'$' | b'*' | b'_' | b'#' | b',' | b'%', ..])
+        })
+    })
 }
 
 fn is_inline(bytes: &[u8]) -> bool {

@@ -10,7 +10,10 @@ pub(super) const STREAMS: OfStreams =
     Recogniser { opens: FirstBytes::LETTERS.or(FirstBytes::DIGITS), recognise: streams };
 
 fn streams(stream: &Stream<'_>) -> Verdict {
-    let proof = is_hello(stream.bytes) || is_envelope(stream.bytes) || is_greeting(stream);
+    let proof = is_hello(stream.bytes)
+        || is_envelope(stream.bytes)
+        || is_greeting(stream)
+        || (is_bare_hello(stream.bytes) && text::reply_code(stream.reply).is_some());
     Verdict::when(proof, Protocol::Smtp)
 }
 
@@ -20,6 +23,11 @@ fn is_hello(bytes: &[u8]) -> bool {
             text::is_one_of(command, &[b"EHLO", b"HELO", b"LHLO"]) && !host.is_empty()
         })
     })
+}
+
+/// A hello without the name that it should have.
+fn is_bare_hello(bytes: &[u8]) -> bool {
+    text::line(bytes).is_some_and(|line| text::is_one_of(line, &[b"EHLO", b"HELO"]))
 }
 
 fn is_envelope(bytes: &[u8]) -> bool {

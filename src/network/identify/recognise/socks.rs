@@ -18,7 +18,7 @@ fn streams(stream: &Stream<'_>) -> Verdict {
     };
     match (asked, answered) {
         (true, true) => Verdict::Match(Protocol::Socks),
-        (true, false) if stream.reply.is_empty() => Verdict::Weak(Protocol::Socks, 0),
+        (true, false) if stream.reply.is_empty() => stream.on_its_port(Protocol::Socks),
         _ => Verdict::No,
     }
 }

@@ -44,8 +44,8 @@ fn is_classic(datagram: &Datagram<'_>) -> Option<bool> {
     while !attributes.is_empty() {
         let attribute = attributes.u16_be()?;
         let length = usize::from(attributes.u16_be()?);
-        let known = matches!(attribute, 0x0001..=0x0034 | 0x8000..=0x80ff | 0xc000..=0xc0ff);
-        if !known {
+        // Registered types and those that applications made up beside them.
+        if !matches!(attribute, 0x0001..=0x01ff | 0x8000..=0x81ff | 0xc000..=0xc0ff) {
             return Some(false);
         }
         // The last one may lack its padding.

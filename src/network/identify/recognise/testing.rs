@@ -13,12 +13,12 @@ pub(super) fn opening(bytes: &[u8]) -> Option<Protocol> {
 
 /// What one end's first bytes are taken for, given what the other end said.
 pub(super) fn answered(bytes: &[u8], reply: &[u8]) -> Option<Protocol> {
-    proof(super::stream(&Stream { bytes, reply, ports: NO_HINT, last: false }))
+    proof(super::stream(&Stream { bytes, reply, ports: NO_HINT, hint: None, last: false }))
 }
 
 /// What is decided when nothing more will come.
 pub(super) fn at_the_end(bytes: &[u8], reply: &[u8]) -> Option<Protocol> {
-    proof(super::stream(&Stream { bytes, reply, ports: NO_HINT, last: true }))
+    proof(super::stream(&Stream { bytes, reply, ports: NO_HINT, hint: None, last: true }))
 }
 
 /// What one datagram is taken for.
@@ -39,7 +39,15 @@ pub(super) fn answering_datagram(first: &[u8], second: &[u8]) -> Option<Protocol
 }
 
 fn verdict(bytes: &[u8], before: Option<(Protocol, u64)>, reply: Option<(Protocol, u64)>) -> Verdict {
-    super::datagram(&Datagram { bytes, wire_length: bytes.len(), ports: NO_HINT, group: None, before, reply })
+    super::datagram(&Datagram {
+        bytes,
+        wire_length: bytes.len(),
+        ports: NO_HINT,
+        hint: None,
+        group: None,
+        before,
+        reply,
+    })
 }
 
 fn proof(verdict: Verdict) -> Option<Protocol> {

@@ -57,7 +57,8 @@ pub(in super::super) fn is_text(bytes: &[u8]) -> bool {
 
 /// The three digits of a reply code and the byte after them (`220 `, `220-`), as SMTP, FTP and NNTP begin every reply.
 pub(in super::super) fn reply_code(bytes: &[u8]) -> Option<(u16, u8)> {
-    let [a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', separator @ (b' ' | b'-' | b'\r'), ..] = bytes
+    let [a @ b'1'..=b'5', b @ b'0'..=b'9', c @ b'0'..=b'9', separator @ (b' ' | b'-' | b'\r' | b'\n'), ..] =
+        bytes
     else {
         return None;
     };

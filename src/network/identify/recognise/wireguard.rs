@@ -5,7 +5,8 @@ use super::{Datagram, FirstBytes, OfDatagrams, Recogniser, Verdict};
 use crate::cursor::Cursor;
 use crate::network::protocol::Protocol;
 
-pub(super) const DATAGRAMS: OfDatagrams = Recogniser { opens: FirstBytes::range(1, 4), recognise: datagrams };
+pub(super) const DATAGRAMS: OfDatagrams =
+    Recogniser { opens: FirstBytes::range(1, 4).or(FirstBytes::range(0xc1, 0xc4)), recognise: datagrams };
 
 fn datagrams(datagram: &Datagram<'_>) -> Verdict {
     message(datagram).unwrap_or(Verdict::No)
@@ -18,10 +19,11 @@ fn message(datagram: &Datagram<'_>) -> Option<Verdict> {
     if index == 0 {
         return Some(Verdict::No);
     }
-    // Some services put their own mark into the reserved bytes, so only the lengths speak for them.
-    let reserved = reserved == [0; 3];
+    // Cloudflare's WARP sets the upper bits of the type and puts its client's number into the reserved bytes, so that only data, which
+    // count up, speak for it.
+    let (kind, marked) = (kind & 0x3f, kind & 0xc0 != 0 || reserved != [0; 3]);
     Some(match (kind, datagram.wire_length) {
-        (1, 148) | (2, 92) | (3, 64) if reserved => Verdict::Match(Protocol::Wireguard),
+        (1, 148) | (2, 92) | (3, 64) if !marked => Verdict::Match(Protocol::Wireguard),
         (4, length) if length >= 32 && length % 16 == 0 => {
             let counter = cursor.u64_le()?;
             let token = u64::from(index) << 32 | (counter & 0xffff_ffff);
@@ -29,7 +31,7 @@ fn message(datagram: &Datagram<'_>) -> Option<Verdict> {
                 before >> 32 == u64::from(index)
                     && (1..=LARGEST_STEP).contains(&(token.wrapping_sub(before) & 0xffff_ffff))
             };
-            if counter > MOST_PACKETS || !reserved {
+            if counter > MOST_PACKETS {
                 Verdict::No
             } else if datagram.token(Protocol::Wireguard).is_some_and(follows) {
                 Verdict::Match(Protocol::Wireguard)

@@ -212,8 +212,17 @@ impl Reader {
             data.truncate(interface.snapshot_length);
         }
         let wire_length = captured.original.max(u32::try_from(data.len()).unwrap_or(u32::MAX));
-        if data.len() > LONGEST_FRAME as usize || wire_length > CREDIBLE_LENGTH {
-            self.account.skip(block.at, format!("a frame of {wire_length} bytes is over the limit"));
+        if data.len() > LONGEST_FRAME as usize {
+            let length = data.len();
+            self.account
+                .skip(block.at, format!("record length {length} is over the limit of {LONGEST_FRAME} bytes"));
+            return;
+        }
+        if wire_length > CREDIBLE_LENGTH {
+            self.account.skip(
+                block.at,
+                format!("a frame of {wire_length} bytes is over the limit of {CREDIBLE_LENGTH}"),
+            );
             return;
         }
         let process = self.section.process(captured.notes.process);

@@ -138,6 +138,15 @@ fn a_text_outside_the_header_is_refused() {
 }
 
 #[test]
+fn a_header_in_a_header_is_refused() {
+    for link_type in [258, 149] {
+        let mut bytes = version_1(156);
+        put(&mut bytes, 8, link_type);
+        assert_eq!(Header::parse(&bytes), Err(InvalidHeader::Nested));
+    }
+}
+
+#[test]
 fn private_data_of_link_type_149_is_no_header() {
     let mut unknown_next = version_1(156);
     put(&mut unknown_next, 4, 3);
