@@ -73,7 +73,7 @@ impl Sighting {
         }
         match (self.pid, hot.pid) {
             (Some(pid), Some(owner)) if pid == owner => Some(Suits::Owner),
-            (Some(KERNEL), _) | (_, Some(KERNEL) | None) | (None, _) => Some(Suits::Unowned),
+            (Some(KERNEL) | None, _) | (_, Some(KERNEL) | None) => Some(Suits::Unowned),
             _ => None,
         }
     }
@@ -152,13 +152,10 @@ impl Index {
         let Self { hasher, tuples, .. } = self;
         let hash = |slot: &Slot| flows.hot(*slot).map_or(0, |hot| hasher.hash_one(hot.key));
         let is_it = |slot: &Slot| flows.hot(*slot).is_some_and(|hot| hot.key == key);
-        let next = match tuples.find_mut(hash(&slot), is_it) {
-            Some(head) => Some(std::mem::replace(head, slot)),
-            None => {
-                tuples.insert_unique(hash(&slot), slot, hash);
-                None
-            }
-        };
+        let next = tuples.find_mut(hash(&slot), is_it).map(|head| std::mem::replace(head, slot));
+        if next.is_none() {
+            tuples.insert_unique(hash(&slot), slot, hash);
+        }
         if let Some(hot) = flows.hot_mut(slot) {
             hot.same_tuple = next;
         }

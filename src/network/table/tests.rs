@@ -6,9 +6,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::network::packet::frames;
+use crate::network::packet::{TcpFlags, frames};
 use crate::network::protocol::Protocol;
-use crate::observation::{FlowReport, FlowState, LinkType, Origin, PacketOwner};
+use crate::observation::{
+    Direction, FlowReport, FlowState, LinkType, Origin, Packet, PacketOwner, ProcessKey, Transport,
+};
 
 const SYN: TcpFlags = TcpFlags::SYN;
 const ACK: TcpFlags = TcpFlags::ACK;
