@@ -104,7 +104,7 @@ impl Identifier {
         self.pool.evicted()
     }
 
-    /// Bytes of payload kept now, with what keeping them costs; never more than 8 MiB.
+    /// Bytes of payload kept now, with what keeping them costs; never more than 2 MiB.
     pub fn held_bytes(&self) -> usize {
         self.pool.held()
     }
@@ -513,8 +513,8 @@ fn in_order<'a>(base: u32, segment: &Segment<'a>) -> Option<(usize, &'a [u8])> {
     }
 }
 
-/// Bytes that all undecided flows together may keep: some thousand flows with a whole hello each.
-const POOL_BYTES: usize = 8 << 20;
+/// Bytes that all undecided flows together may keep: a thousand flows with a whole hello each, or several thousand that are undecided.
+const POOL_BYTES: usize = 2 << 20;
 
 /// A client's hello comes in pieces shuffled on purpose; this many lie apart at most.
 const QUIC_LIMITS: Limits = Limits { bytes: READING_BYTES, pending: 64 };
