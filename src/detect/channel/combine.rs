@@ -1,7 +1,7 @@
 //! One score from several channels.
 //!
-//! S = Z of the strongest + κ · Σ max(0, Z_c − λ_c) over the others − log10(channels) − log10(active subjects) − trim. With κ = 1 and
-//! λ = 0.9 this is METHOD.md's best subset, max over J of Σ Z_c − 0.9(|J| − 1), which is right where the channels are independent. They are
+//! S = Z of the strongest + κ · Σ max(0, `Z_c` − `λ_c`) over the others − log10(channels) − log10(active subjects) − trim. With κ = 1 and
+//! λ = 0.9 this is METHOD.md's best subset, max over J of Σ `Z_c` − 0.9(|J| − 1), which is right where the channels are independent. They are
 //! not, and the further out one looks, the more it costs: at one alert in 200 Mac-days METHOD.md's form made 4.9 times its budget, two
 //! thirds of it where volume and new destinations rose together. So a further channel counts in part ([`JOINING_SHARE`]), the weaker of
 //! volume and destination, which count the same bytes, costs more ([`SAME_BYTES_COST`]), and on a subject's first day, when everything
