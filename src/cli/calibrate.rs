@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         config.detection.alerts_per_mac_per_day = budget;
         config.detection.validate().map_err(|error| Failure::new(super::Code::Usage, error))?;
         let learn_days = f64::from(config.detection.learn_days);
-        let mut engine = Engine::new(args.setup.engine(&config)?);
+        let mut engine = Engine::new(Setup::engine(&config)?);
         let mut source = inputs::open(&args.inputs, Origins::Joined)?;
         let (mut first, mut last): (Option<Timestamp>, Option<Timestamp>) = (None, None);
         let (mut verdicts, mut alerts) = (Vec::new(), BTreeSet::new());
