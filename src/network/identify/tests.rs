@@ -430,6 +430,32 @@ fn an_answer_names_later_flows() {
 }
 
 #[test]
+fn initials_of_both_versions_are_opened() {
+    let version_1: &[u8] = include_bytes!("../../../fuzz/corpus/quic/version_1");
+    let version_2: &[u8] = include_bytes!("../../../fuzz/corpus/quic/version_2");
+    for datagram in [version_1, version_2] {
+        let mut flow = Flow::udp(50_999);
+        flow.client(datagram);
+        assert_eq!(flow.protocol(), Some(Protocol::Quic));
+        let metadata = flow.metadata();
+        assert_eq!(metadata.server_name.as_deref(), Some("quic.example"));
+        assert_eq!(metadata.alpn, ["h3".into()]);
+        assert!(metadata.ja4.is_some_and(|ja4| ja4.starts_with("q13d")));
+        assert!(flow.inspection.is_done());
+    }
+}
+
+#[test]
+fn an_initial_with_one_wrong_bit_shows_nothing() {
+    let mut datagram = include_bytes!("../../../fuzz/corpus/quic/version_1").to_vec();
+    datagram[100] ^= 1;
+    let mut flow = Flow::udp(443);
+    flow.client(&datagram);
+    let identified = flow.end();
+    assert_eq!((identified.protocol, identified.metadata), (Some(Protocol::Quic), None));
+}
+
+#[test]
 fn a_media_flow_is_called_by_what_follows_its_probes() {
     let probe = b"\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl";
     let hello = b"\x16\xfe\xff\0\0\0\0\0\0\0\0\0\x0d\x01\0\0\0\0\0\0\0\0\0\0\0\0";
