@@ -1,12 +1,11 @@
 //! What moves each flow's identification.
 
-use super::assembly::Limits;
-use super::details::{self, Answers, Conversation, Notes, Progress, google_quic, quic};
+use super::details::{self, Answers, Conversation, Notes, Progress};
 use super::expected::Expected;
 use super::inspection::{Active, Inspection, Layer, READING_BYTES, Stage};
 use super::pool::Pool;
-use super::ports::{self, Group};
-use super::recognise::{self, Datagram, Stream, Verdict};
+use super::ports;
+use super::recognise::{self, Stream, Verdict};
 use super::{Identified, Segment, Start};
 use crate::network::names::Names;
 use crate::network::protocol::{Evidence, Protocol};
@@ -15,11 +14,11 @@ use crate::observation::Transport;
 /// Identifies protocols; owns what its inspections share.
 #[derive(Debug)]
 pub struct Identifier {
-    pool: Pool,
+    pub(super) pool: Pool,
     names: Names,
     expected: Expected,
     /// Plain text of QUIC Initials, kept for its memory.
-    plain: Vec<u8>,
+    pub(super) plain: Vec<u8>,
 }
 
 impl Default for Identifier {
@@ -296,87 +295,8 @@ impl Identifier {
         }
     }
 
-    fn udp(&mut self, active: &mut Active, segment: &Segment<'_>, identified: &mut Identified) -> bool {
-        let mut changed = false;
-        if active.stage == Stage::Undecided || active.stage == Stage::Watching(Protocol::Stun) {
-            let Some(protocol) = recognised_datagram(active, segment) else { return false };
-            if active.stage == Stage::Watching(protocol) {
-                return false;
-            }
-            label(active, protocol, identified);
-            active.enter(if protocol == Protocol::Stun {
-                Stage::Watching(protocol)
-            } else {
-                Stage::Reading(protocol)
-            });
-            changed = true;
-        }
-        let Stage::Reading(protocol) = active.stage else { return changed };
-        let progress = if protocol == Protocol::Quic {
-            self.quic(active, segment.payload, identified, &mut changed)
-        } else {
-            let mut notes = Notes::new(&mut identified.metadata, active.ports.server);
-            let mut answers = Answers::default();
-            let progress = details::datagram(protocol, segment.payload, &mut notes, &mut answers);
-            changed |= notes.changed;
-            self.learn(active, &answers);
-            progress
-        };
-        match progress {
-            // A resolver's flow goes on for as long as it lives, since each answer may name a later flow.
-            Progress::More if protocol != Protocol::Quic => active.stay(),
-            Progress::More => {}
-            _ => active.stage = Stage::Done,
-        }
-        changed
-    }
-
-    /// Opens a datagram's Initials and reads the hello, once enough of it has come.
-    fn quic(
-        &mut self,
-        active: &mut Active,
-        datagram: &[u8],
-        identified: &mut Identified,
-        changed: &mut bool,
-    ) -> Progress {
-        let held = active.ticket.filter(|ticket| self.pool.slot(*ticket).is_some());
-        let mut keys = held.and_then(|ticket| self.pool.slot_mut(ticket)).and_then(|slot| slot.keys.take());
-        self.plain.clear();
-        let opened = quic::open(datagram, &mut keys, &mut self.plain);
-        let mut notes = Notes::new(&mut identified.metadata, active.ports.server);
-        let frames = quic::crypto_frames(&self.plain);
-        // One datagram often has all of it, in order.
-        if held.is_none()
-            && let [(0, crypto)] = frames[..]
-        {
-            let progress = quic::read(crypto, false, &mut notes);
-            if progress != Progress::More {
-                *changed |= notes.changed;
-                return progress;
-            }
-        }
-        if !opened && google_quic::read(datagram, &mut notes) {
-            *changed |= notes.changed;
-            return Progress::Complete;
-        }
-        if !opened && held.is_none() {
-            // A server's packet, or one that cannot be opened: the client's may follow.
-            return if active.budget_is_spent() { Progress::Complete } else { Progress::More };
-        }
-        let ticket = held.unwrap_or_else(|| self.pool.take());
-        active.ticket = Some(ticket);
-        for (offset, crypto) in frames {
-            self.pool.write(ticket, true, offset, crypto, QUIC_LIMITS);
-        }
-        let Some(slot) = self.pool.slot_mut(ticket) else { return Progress::Complete };
-        slot.keys = keys;
-        let progress = quic::read(slot.client.prefix(), active.budget_is_spent(), &mut notes);
-        *changed |= notes.changed;
-        progress
-    }
-
     /// Remembers the addresses of an answer.
-    fn learn(&mut self, active: &Active, answers: &Answers) {
+    pub(super) fn learn(&mut self, active: &Active, answers: &Answers) {
         if let Some(name) = &answers.name {
             for address in &answers.addresses {
                 self.names.learn(active.origin, *address, name);
@@ -422,7 +342,7 @@ struct Seen {
 }
 
 /// Writes the label down.
-fn label(active: &Active, protocol: Protocol, identified: &mut Identified) {
+pub(super) fn label(active: &Active, protocol: Protocol, identified: &mut Identified) {
     match active.layer {
         Layer::Inner => identified.upgraded = Some(protocol),
         Layer::Outer => {
@@ -459,65 +379,18 @@ fn recognised(active: &mut Active, conversation: &Conversation<'_>, fresh: &[u8]
     answer
 }
 
-/// Asks which protocol a datagram speaks.
-fn recognised_datagram(active: &mut Active, segment: &Segment<'_>) -> Option<Protocol> {
-    let (mut bytes, mut wire_length) =
-        (segment.payload, usize::try_from(segment.wire_payload).unwrap_or(usize::MAX));
-    if active.stage == Stage::Watching(Protocol::Stun)
-        && let Some(relayed) = channel_data(bytes)
-    {
-        (bytes, wire_length) = (relayed, relayed.len());
-    }
-    let (own, other) = active.suspicions(segment.from_client);
-    let datagram = Datagram {
-        bytes,
-        wire_length,
-        ports: active.ports,
-        hint: active.hint.filter(|_| active.stage == Stage::Undecided),
-        group: Group::of(active.server),
-        before: own,
-        reply: other,
-    };
-    match recognise::datagram(&datagram) {
-        Verdict::Match(protocol) => Some(protocol),
-        Verdict::Weak(protocol, _) if active.hint == Some(protocol) && active.stage == Stage::Undecided => {
-            Some(protocol)
-        }
-        Verdict::Weak(protocol, token) => {
-            active.suspect(segment.from_client, protocol, token);
-            active.look_at(bytes);
-            None
-        }
-        Verdict::No => {
-            active.look_at(bytes);
-            None
-        }
-    }
-}
-
-/// What a TURN server relays in a channel (RFC 8656, section 12.4).
-fn channel_data(bytes: &[u8]) -> Option<&[u8]> {
-    let [0x40..=0x4f, _, high, low, data @ ..] = bytes else { return None };
-    data.get(..usize::from(u16::from_be_bytes([*high, *low])))
-}
-
 /// Where a segment lies in its stream, and the part of it that does; `None` for what is far from where the stream is.
 fn in_order<'a>(base: u32, segment: &Segment<'a>) -> Option<(usize, &'a [u8])> {
     let distance = segment.sequence.wrapping_sub(base).cast_signed();
-    match usize::try_from(distance) {
-        Ok(offset) => (offset <= READING_BYTES).then_some((offset, segment.payload)),
-        Err(_) => {
-            let repeated = usize::try_from(distance.unsigned_abs()).ok()?;
-            segment.payload.get(repeated..).map(|payload| (0, payload))
-        }
+    if let Ok(offset) = usize::try_from(distance) {
+        return (offset <= READING_BYTES).then_some((offset, segment.payload));
     }
+    let repeated = usize::try_from(distance.unsigned_abs()).ok()?;
+    segment.payload.get(repeated..).map(|payload| (0, payload))
 }
 
 /// Bytes that all undecided flows together may keep: a thousand flows with a whole hello each, or several thousand that are undecided.
 const POOL_BYTES: usize = 2 << 20;
-
-/// A client's hello comes in pieces shuffled on purpose; this many lie apart at most.
-const QUIC_LIMITS: Limits = Limits { bytes: READING_BYTES, pending: 64 };
 
 const IGMP: u8 = 2;
 const ESP: u8 = 50;
