@@ -289,7 +289,7 @@ fn a_late_answer_is_still_looked_at() {
 
 #[test]
 fn noise_is_called_encrypted() {
-    let noise: Vec<u8> = (0_u32..300).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let noise: Vec<u8> = (0_u32..300).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
     let mut flow = Flow::tcp(443);
     flow.client(&noise);
     assert_eq!(flow.end().protocol, Some(Protocol::UnknownEncrypted));
