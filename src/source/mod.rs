@@ -8,6 +8,7 @@ pub mod capture;
 mod eslogger;
 mod lines;
 mod merge;
+pub mod network_statistics;
 mod open;
 pub mod packet_tap;
 mod process_monitor;
