@@ -15,6 +15,7 @@ mod process_monitor;
 pub mod recording;
 mod report;
 mod text;
+pub mod unified_log;
 
 pub use eslogger::Sequence;
 pub use merge::{Input, Merged, Origins};
