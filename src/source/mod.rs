@@ -7,6 +7,7 @@
 pub mod capture;
 mod eslogger;
 mod lines;
+pub mod live;
 mod merge;
 pub mod network_statistics;
 mod open;

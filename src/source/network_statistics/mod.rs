@@ -15,12 +15,22 @@
 //! socket itself is system calls.
 
 mod descriptor;
+mod flows;
 mod message;
+mod proof;
+mod reader;
+mod session;
 
 pub use descriptor::{Descriptor, Generation, property};
 pub use message::{Counts, Fault, Message, Messages, Provider, Request, event};
+pub use proof::{Doubt, OwnConnection, prove};
+pub use reader::{KernelSocket, Reader, Received};
+pub use session::{Account, Action, Lookup, Refusal, Session};
+
+/// The name under which this source reports.
+pub const SOURCE_NAME: &str = "network_statistics";
 
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 #[cfg(test)]
 mod tests;
