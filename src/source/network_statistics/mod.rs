@@ -31,6 +31,8 @@ pub use session::{Account, Action, Lookup, Refusal, Session};
 pub const SOURCE_NAME: &str = "network_statistics";
 
 #[cfg(test)]
+mod session_tests;
+#[cfg(test)]
 pub(crate) mod simulation;
 #[cfg(test)]
 mod tests;

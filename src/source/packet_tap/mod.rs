@@ -8,8 +8,12 @@ pub mod filter;
 mod header;
 mod names;
 mod records;
+mod session;
+#[cfg(test)]
+pub(crate) mod simulation;
 
 pub use header::{Header, InvalidHeader, Next};
 pub use names::Names;
 pub(crate) use names::clean_text;
 pub use records::{InvalidRecord, Record, Records};
+pub use session::{Account, Reader, SOURCE_NAME, Session, Statistics, Tap};
