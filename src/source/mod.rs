@@ -5,7 +5,9 @@
 //! counted, and what follows it is still read. Nothing in this room panics on foreign bytes.
 
 pub mod capture;
+pub mod endpoint_security;
 mod eslogger;
+pub mod ladder;
 mod lines;
 pub mod live;
 mod merge;
@@ -15,6 +17,7 @@ pub mod packet_tap;
 mod process_monitor;
 pub mod recording;
 mod report;
+pub mod running;
 mod text;
 pub mod unified_log;
 

@@ -20,12 +20,17 @@ mod message;
 mod proof;
 mod reader;
 mod session;
+#[cfg(target_os = "macos")]
+mod shell;
 
 pub use descriptor::{Descriptor, Generation, property};
 pub use message::{Counts, Fault, Message, Messages, Provider, Request, event};
 pub use proof::{Doubt, OwnConnection, prove};
 pub use reader::{KernelSocket, Reader, Received};
 pub use session::{Account, Action, Lookup, Refusal, Session};
+
+#[cfg(target_os = "macos")]
+pub(crate) use shell::ControlSocket;
 
 /// The name under which this source reports.
 pub const SOURCE_NAME: &str = "network_statistics";

@@ -9,6 +9,8 @@ mod header;
 mod names;
 mod records;
 mod session;
+#[cfg(target_os = "macos")]
+mod shell;
 #[cfg(test)]
 pub(crate) mod simulation;
 
@@ -17,3 +19,5 @@ pub use names::Names;
 pub(crate) use names::clean_text;
 pub use records::{InvalidRecord, Record, Records};
 pub use session::{Account, Reader, SOURCE_NAME, Session, Statistics, Tap};
+#[cfg(target_os = "macos")]
+pub(crate) use shell::Device;

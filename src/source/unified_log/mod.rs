@@ -36,6 +36,15 @@ pub const COMMAND: [&str; 6] = [
      OR eventMessage BEGINSWITH \"tcp connect\" OR eventMessage BEGINSWITH \"udp connect\")",
 ];
 
+/// What the log tells while it runs.
+#[cfg(target_os = "macos")]
+pub(crate) fn live() -> super::live::CommandSource {
+    let restart_after = Some(std::time::Duration::from_secs(30));
+    super::live::CommandSource::new(SOURCE_NAME, &COMMAND, restart_after, |output| {
+        Box::new(LogReader::new(output, Origin::default()))
+    })
+}
+
 /// The name under which losses of the log are reported.
 pub const SOURCE_NAME: &str = "unified_log";
 
