@@ -18,7 +18,7 @@ fn main() {
     divan::main();
 }
 
-/// A source of numbers that is the same everywhere (SplitMix64).
+/// A source of numbers that is the same everywhere (`SplitMix64`).
 struct Numbers(u64);
 
 impl Numbers {
