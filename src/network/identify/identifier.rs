@@ -105,7 +105,7 @@ impl Identifier {
         self.pool.evicted()
     }
 
-    /// Bytes of payload kept now, with what keeping them costs; never more than 2 MiB.
+    /// Bytes of payload kept now, with what keeping them costs; never more than 1 MiB.
     pub fn held_bytes(&self) -> usize {
         self.pool.held()
     }
@@ -171,8 +171,8 @@ pub(super) fn label(active: &Active, protocol: Protocol, identified: &mut Identi
     }
 }
 
-/// Bytes that all undecided flows together may keep: a thousand flows with a whole hello each, or several thousand that are undecided.
-const POOL_BYTES: usize = 2 << 20;
+/// Bytes that all undecided flows together may keep: five hundred flows with a long hello each, or more than a thousand that are undecided.
+const POOL_BYTES: usize = 1 << 20;
 
 const IGMP: u8 = 2;
 const ESP: u8 = 50;
