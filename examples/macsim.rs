@@ -1,6 +1,6 @@
 //! Runs the detector over simulated Macs and says how many attacks it finds and how many alerts are false.
 //!
-//! `macsim [--budget B]... [--learn-days N] FLOWS LABELS [FLOWS LABELS]...`: each pair is what the simulator of Macs wrote: one flow a line
+//! `macsim [--budget B]... [--learn-days N] [--verbose] [--json] FLOWS LABELS [FLOWS LABELS]...`: each pair is what the simulator of Macs wrote: one flow a line
 //! (`ts`, `mac`, `image`, `initiator`, `l4`, `port`, `service`, `dst`, `bytes_out`, `bytes_in`), and the attacks among them. `-` for FLOWS reads
 //! standard input. The rules of counting are those of the road's own score: a false alert is one outside every attack's window (from five
 //! minutes before it to an hour after it) of its Mac and subject, once a subject and day, after the learning days.
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use tidemark::baseline::Priors;
-use tidemark::detect::{Activity, Detector, Disposition, PortClass, ProtocolUse, Settings, Severity};
+use tidemark::detect::{Activity, Channel, Detector, Disposition, Finding, ProtocolUse, Settings, Severity};
 use tidemark::network::Protocol;
 use tidemark::observation::{Timestamp, ZoneOffset};
 use tidemark::process::{Identity, Role, Subject};
@@ -50,6 +50,7 @@ struct Alert {
     subject: (String, String),
     time: i64,
     severity: Severity,
+    channels: String,
 }
 
 /// What is added up over all pairs.
@@ -62,16 +63,20 @@ struct Score {
     early: u32,
     alerts: u32,
     by_image: BTreeMap<(String, String), u32>,
+    by_channels: BTreeMap<String, u32>,
+    missed: Vec<String>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut budgets, mut learn_days, mut files, mut verbose) = (Vec::new(), 7.0, Vec::new(), false);
+    let (mut budgets, mut learn_days, mut files) = (Vec::new(), 7.0, Vec::new());
+    let (mut verbose, mut json) = (false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--budget" => budgets.push(arguments.next().ok_or("--budget needs a number")?.parse::<f64>()?),
             "--learn-days" => learn_days = arguments.next().ok_or("--learn-days needs a number")?.parse()?,
             "--verbose" => verbose = true,
+            "--json" => json = true,
             _ => files.push(argument),
         }
     }
@@ -92,7 +97,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut out = io::stdout().lock();
     for (budget, score) in budgets.iter().zip(&scores) {
-        score.print(&mut out, *budget, verbose)?;
+        if json {
+            writeln!(out, "{}", score.json(*budget))?
+        } else {
+            score.print(&mut out, *budget, verbose)?
+        }
     }
     Ok(())
 }
@@ -152,6 +161,7 @@ fn run(
                     subject: (flow.image.to_owned(), flow.initiator.to_owned()),
                     time: flow.ts,
                     severity: finding.severity,
+                    channels: counted(&finding),
                 });
             }
         }
@@ -187,6 +197,7 @@ impl Score {
                 (alert.time - begin) / 86_400,
             )) {
                 *self.by_severity.entry(alert.severity).or_default() += 1;
+                *self.by_channels.entry(alert.channels.clone()).or_default() += 1;
                 *self.by_image.entry((image.clone(), initiator.clone())).or_default() += 1;
             }
         }
@@ -195,7 +206,25 @@ impl Score {
             let entry = self.found.entry((attack.kind.clone(), size)).or_default();
             entry.0 += u32::from(hits.contains(&attack.id));
             entry.1 += 1;
+            if !hits.contains(&attack.id) {
+                self.missed.push(format!(
+                    "{pair} {} {} < {} {}",
+                    attack.kind, attack.image, attack.initiator, attack.id
+                ));
+            }
         }
+    }
+
+    /// One line for a script that adds several runs up.
+    fn json(&self, budget: f64) -> serde_json::Value {
+        let found: BTreeMap<String, (u32, u32)> =
+            self.found.iter().map(|((kind, size), counts)| (format!("{kind} {size}"), *counts)).collect();
+        let by_severity: BTreeMap<String, u32> =
+            self.by_severity.iter().map(|(severity, count)| (severity.to_string(), *count)).collect();
+        serde_json::json!({
+            "budget": budget, "alerts": self.alerts, "false": self.falses.len(), "mac_days": self.mac_days,
+            "early": self.early, "found": found, "by_severity": by_severity,
+        })
     }
 
     fn print(&self, out: &mut impl Write, budget: f64, verbose: bool) -> io::Result<()> {
@@ -220,6 +249,12 @@ impl Score {
             writeln!(out, "  false, {severity:8} {count}")?;
         }
         if verbose {
+            for (channels, count) in &self.by_channels {
+                writeln!(out, "  false, {count:3} {channels}")?;
+            }
+            for missed in &self.missed {
+                writeln!(out, "  missed {missed}")?;
+            }
             let mut images: Vec<_> = self.by_image.iter().collect();
             images.sort_by(|a, b| b.1.cmp(a.1));
             for ((image, initiator), count) in images.into_iter().take(12) {
@@ -245,10 +280,18 @@ fn identity(initiator: &str) -> String {
     }
 }
 
+/// The channels that made an alert.
+fn counted(finding: &Finding) -> String {
+    let names = finding.channels.iter().filter(|c| c.counted).map(|c| match &c.observed {
+        serde_json::Value::String(name) if c.name == Channel::Protocol => name.as_str(),
+        _ => c.name.label(),
+    });
+    names.collect::<Vec<_>>().join(" + ")
+}
+
 fn role(image: &str, initiator: &str) -> Role {
     Role {
         tool: TOOLS.contains(&image),
-        interpreter: ["python3", "node", "ruby", "perl", "java"].contains(&image),
         scripting_host: SCRIPTING.contains(&image),
         scripted: SCRIPTING.contains(&initiator),
     }
@@ -267,24 +310,19 @@ fn protocol(service: &str, l4: &str, port: &str) -> Option<ProtocolUse> {
         other => other,
     };
     let protocol: Protocol = label.parse().ok()?;
-    let well_known = match (protocol, l4, port) {
-        (Protocol::Tls, _, "443" | "993" | "853")
-        | (Protocol::Http, _, "80")
-        | (Protocol::Quic, _, "443")
-        | (Protocol::Dns, _, "53")
-        | (Protocol::Mdns, _, "5353") => true,
+    let registered = match (l4, port) {
+        (_, "443" | "993" | "853") => Some(Protocol::Tls),
+        ("tcp", "80") => Some(Protocol::Http),
         (
-            Protocol::Tls
-            | Protocol::Http
-            | Protocol::Unknown
-            | Protocol::Rtp
-            | Protocol::Wireguard
-            | Protocol::Icmp,
-            ..,
-        ) => false,
-        _ => true,
+            _,
+            "highport" | "echo" | "631" | "4070" | "4444" | "5223" | "5228" | "8080" | "8443" | "8801"
+            | "41641",
+        ) => None,
+        _ => Some(protocol),
     };
-    Some(ProtocolUse { protocol, port: if well_known { PortClass::WellKnown } else { PortClass::Other } })
+    // The simulator's high ports are those from 40000 to 59999.
+    let number = if port == "highport" { 40_000 } else { port.parse().unwrap_or(0) };
+    Some(ProtocolUse::new(protocol, number, registered))
 }
 
 const TOOLS: &[&str] =

@@ -21,6 +21,9 @@ WELL_KNOWN = {
 }
 OTHER = {"tcp/5228": "tls", "tcp/5223": "tls", "tcp/8443": "tls", "tcp/2083": "tls", "tcp/8080": "http", "tcp/8888": "http", "tcp/8009": "tls", "tcp/4318": "http", "udp/8801": "rtp"}
 
+# A port that is registered for nothing says nothing about the payload.
+SILENT_ON = ["unknown/dynamic", "unknown/other"]
+
 
 def service(row):
     """the symbol of a row, or None where its numbers make no sense"""
@@ -53,12 +56,15 @@ def main():
         if symbol:
             images.add(row["name"])
             users[symbol].add(row["name"])
+    for symbol in SILENT_ON:
+        users.pop(symbol, None)
     table = {symbol: round(len(names) / len(images), 4) for symbol, names in sorted(users.items())}
     document = {
         "schema": "tidemark.priors/1",
         "provenance": "Measured on real Macs, by port only: the history (2022-09 to 2025-08) of the macOS allow-list of chainguard-dev/osquery-defense-kit (Apache-2.0), "
         "which names each image and port that raised a false alert and was accepted. Made by scripts/allow_list_priors.py.",
         "images": len(images),
+        "silent_on": SILENT_ON,
         "prevalence": table,
     }
     json.dump(document, sys.stdout, indent=2)

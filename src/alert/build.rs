@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::attack::Attack;
 use super::document::{
     Alert, BaselineSection, Context, Coverage, ExceptionSection, FlowSection, HostSection, ProcessSection,
@@ -34,7 +36,7 @@ pub struct Detection {
 }
 
 /// The Mac, as the observations name it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// Its name.
     pub name: Arc<str>,

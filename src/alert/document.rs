@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::attack::Attack;
 use super::id::FindingKey;
@@ -244,7 +244,7 @@ pub struct Context {
 }
 
 /// What could not be seen since observation began.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Coverage {
     /// Losses reported by sources.
     pub gaps: u64,

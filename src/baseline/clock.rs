@@ -97,6 +97,13 @@ impl ObservedClock {
         Closed { hour: closed.hour || closed.day, day: closed.day }
     }
 
+    /// Takes over the age of another Mac's observation where that is older.
+    pub fn inherit(&mut self, age: Age, day: u32, aged_days: u32) {
+        self.age = self.age.max(age);
+        self.day = self.day.max(day);
+        self.aged_days = self.aged_days.max(aged_days);
+    }
+
     /// The number of the open hour.
     pub fn hour(&self) -> u32 {
         self.hour
@@ -171,7 +178,9 @@ mod tests {
     fn days_in_use_count_one_each() {
         let mut clock = ObservedClock::default();
         for day in 0..30 {
-            (8..20).for_each(|hour| drop(at(&mut clock, 20_000 + day, hour)));
+            for hour in 8..20 {
+                at(&mut clock, 20_000 + day, hour);
+            }
         }
         assert_eq!((clock.aged_days(), clock.day()), (29, 29));
     }
@@ -179,7 +188,9 @@ mod tests {
     #[test]
     fn ninety_days_off_count_as_one() {
         let mut clock = ObservedClock::default();
-        (8..20).for_each(|hour| drop(at(&mut clock, 20_000, hour)));
+        for hour in 8..20 {
+            at(&mut clock, 20_000, hour);
+        }
         assert!(at(&mut clock, 20_090, 8).day);
         assert_eq!(clock.aged_days(), 1);
     }
@@ -187,7 +198,9 @@ mod tests {
     #[test]
     fn a_jump_of_400_days_and_back_ages_nothing() {
         let mut clock = ObservedClock::default();
-        (8..20).for_each(|hour| drop(at(&mut clock, 20_000, hour)));
+        for hour in 8..20 {
+            at(&mut clock, 20_000, hour);
+        }
         let before = clock.aged_days();
         for minute in 0..5 {
             let there = Timestamp::from_seconds(20_400 * 86_400 + minute, 0);

@@ -25,7 +25,7 @@ pub struct Destinations {
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// Of a destination's text, keyed. FNV-1a and the finaliser of SplitMix64: stable across versions, since it is stored.
+    /// Of a destination's text, keyed. FNV-1a and the finaliser of `SplitMix64`: stable across versions, since it is stored.
     pub fn of(destination: &str, key: u64) -> Self {
         let start = FNV_OFFSET ^ key;
         let hash =
@@ -139,6 +139,11 @@ impl Destinations {
         self.ever = self.ever.saturating_add(other.ever);
     }
 
+    /// Moves the day of the latest rotation.
+    pub(super) fn shift(&mut self, days: u32) {
+        self.rotated = self.rotated.saturating_add(days);
+    }
+
     fn insert(&mut self, short: u32, day: u32) {
         if self.current.count() >= GENERATION || day.saturating_sub(self.rotated) >= GENERATION_DAYS {
             self.previous = std::mem::take(&mut self.current);
@@ -191,7 +196,9 @@ impl Generation {
             Self::Bloom { .. } => self.clone(),
             Self::Exact(kept) => {
                 let mut bloom = Self::Bloom { bits: vec![0; BLOOM_BYTES], count: 0 };
-                kept.iter().for_each(|short| bloom.insert(*short));
+                for short in kept {
+                    bloom.insert(*short);
+                }
                 bloom
             }
         }
@@ -268,7 +275,9 @@ mod tests {
         for day in 0..200 {
             let new = known.meet(of("daily.example"), day);
             assert_eq!(new, day == 0, "day {day}");
-            (0..20).for_each(|n| drop(known.meet(of(&format!("{day}-{n}.example")), day)));
+            for n in 0..20 {
+                known.meet(of(&format!("{day}-{n}.example")), day);
+            }
             known.close_day(day);
         }
     }
@@ -276,7 +285,9 @@ mod tests {
     #[test]
     fn few_new_destinations_are_taken_for_known() {
         let mut known = Destinations::default();
-        (0..190).for_each(|n| drop(known.meet(of(&format!("known-{n}.example")), 0)));
+        for n in 0..190 {
+            known.meet(of(&format!("known-{n}.example")), 0);
+        }
         known.close_day(0);
         let taken = (0..1_000).filter(|n| !known.meet(of(&format!("new-{n}.example")), 1)).count();
         assert!(taken < 60, "{taken} of 1000");
@@ -298,7 +309,9 @@ mod tests {
         fn merging_commutes_and_forgets_nothing(a in prop::collection::vec("[a-z]{3}", 0..60), b in prop::collection::vec("[a-z]{3}", 0..60)) {
             let known = |names: &[String]| {
                 let mut known = Destinations::default();
-                names.iter().for_each(|name| drop(known.meet(of(name), 0)));
+                for name in names {
+                    known.meet(of(name), 0);
+                }
                 known.close_day(0);
                 known
             };

@@ -9,6 +9,7 @@ mod destinations;
 mod histogram;
 mod priors;
 mod protocols;
+mod store;
 mod subject;
 pub mod volume;
 
@@ -17,6 +18,7 @@ pub use destinations::{Destinations, Fingerprint};
 pub use histogram::{Histogram, bits};
 pub use priors::{Priors, PriorsError, ScalePriors, UNSEEN_PREVALENCE};
 pub use protocols::{KNOWN_WEIGHT, PortClass, ProtocolUse, Protocols, Spoken, hazard, recurrence};
+pub use store::{Checkpoint, Opened, Saved, Store, StoreError};
 pub use subject::{
     FLOW_UNIT, Growth, Learning, Lesson, Nanoseconds, Network, OptionalStreams, Presence, Scales, Stream,
     SubjectBaseline, Sums, Window, tilted,

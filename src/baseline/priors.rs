@@ -18,8 +18,8 @@ pub struct Priors {
     pub new_destinations: ScalePriors,
     /// G: which share of images uses a protocol at all.
     prevalence: BTreeMap<ProtocolUse, f64>,
-    /// Sum of `prevalence`, in its order.
-    prevalence_total: f64,
+    /// The same among network tools and interpreters: a mail program speaks SMTP, curl does not.
+    tool_prevalence: BTreeMap<ProtocolUse, f64>,
     /// In how many (Mac, tool) pairs each initiator occurs, scripting hosts left out.
     initiators: BTreeMap<String, u32>,
     /// How many pairs there are in all.
@@ -77,8 +77,9 @@ impl Priors {
     /// Names the part that cannot be used.
     pub fn read<'a>(documents: impl IntoIterator<Item = &'a str>) -> Result<Self, PriorsError> {
         let (mut out, mut new_destinations, mut tools) = (None, None, None);
+        let mut among_tools = BTreeMap::new();
         let mut pooled: BTreeMap<ProtocolUse, f64> = BTreeMap::new();
-        let mut images = 0.0;
+        let (mut images, mut unheard) = (0.0, BTreeMap::<ProtocolUse, f64>::new());
         for text in documents {
             let document: Document = serde_json::from_str(text)?;
             if document.schema != SCHEMA {
@@ -87,43 +88,56 @@ impl Priors {
             out = document.bytes_out.or(out);
             new_destinations = document.bytes_out_new_destinations.or(new_destinations);
             tools = document.tool_initiators.or(tools);
+            if !document.tool_prevalence.is_empty() {
+                among_tools = document.tool_prevalence;
+            }
             if !document.prevalence.is_empty() {
                 let weight = f64::from(document.images.max(1));
                 images += weight;
+                for key in document.silent_on {
+                    let Some(protocol) = parse_use(&key) else { return Err(PriorsError::Prevalence(key)) };
+                    *unheard.entry(protocol.family()).or_default() += weight;
+                }
                 for (key, share) in document.prevalence {
-                    let usable = parse_use(&key).filter(|_| (0.0..=1.0).contains(&share));
-                    let Some(protocol) = usable else { return Err(PriorsError::Prevalence(key)) };
-                    *pooled.entry(protocol.family()).or_default() += weight * share;
+                    let protocol = parse_share(key, share)?;
+                    *pooled.entry(protocol).or_default() += weight * share;
                 }
             }
         }
         let mut prevalence: BTreeMap<ProtocolUse, f64> = pooled;
-        prevalence.values_mut().for_each(|share| *share = (*share / images).min(1.0));
+        for (protocol, share) in &mut prevalence {
+            let heard = images - unheard.get(protocol).copied().unwrap_or(0.0);
+            *share = (*share / heard).min(1.0);
+        }
+        let mut tool_prevalence: BTreeMap<ProtocolUse, f64> =
+            prevalence.iter().map(|(protocol, share)| (*protocol, (1.0 - TOOLS_OWN) * share)).collect();
+        for (key, share) in among_tools {
+            *tool_prevalence.entry(parse_share(key, share)?).or_default() += TOOLS_OWN * share;
+        }
         let tools = tools.ok_or(PriorsError::Missing("tool_initiators"))?;
         Ok(Self {
             out: scales(out, "bytes_out")?,
             new_destinations: scales(new_destinations, "bytes_out_new_destinations")?,
-            prevalence_total: prevalence.values().sum(),
             prevalence,
+            tool_prevalence,
             initiators: tools.counts,
             pairs: tools.pairs,
             seen_once: tools.seen_once,
         })
     }
 
-    /// fleet(c): which share of images uses a protocol; [`UNSEEN_PREVALENCE`] where no document has it.
-    pub fn prevalence(&self, protocol: ProtocolUse) -> f64 {
-        self.prevalence.get(&protocol).copied().unwrap_or(UNSEEN_PREVALENCE).max(UNSEEN_PREVALENCE)
+    /// fleet(c): which share of images, or of tools, uses a protocol; [`UNSEEN_PREVALENCE`] where no document has it.
+    pub fn prevalence(&self, protocol: ProtocolUse, tool: bool) -> f64 {
+        self.table(tool).get(&protocol).copied().unwrap_or(0.0).max(UNSEEN_PREVALENCE)
     }
 
-    /// Every protocol that a document has, with its share.
-    pub fn protocols(&self) -> impl Iterator<Item = (ProtocolUse, f64)> + '_ {
-        self.prevalence.iter().map(|(protocol, share)| (*protocol, *share))
+    /// Every protocol that a document has, with its share among images or among tools.
+    pub fn protocols(&self, tool: bool) -> impl Iterator<Item = (ProtocolUse, f64)> + '_ {
+        self.table(tool).iter().map(|(protocol, share)| (*protocol, share.max(UNSEEN_PREVALENCE)))
     }
 
-    /// Sum of all shares.
-    pub fn prevalence_total(&self) -> f64 {
-        self.prevalence_total
+    fn table(&self, tool: bool) -> &BTreeMap<ProtocolUse, f64> {
+        if tool { &self.tool_prevalence } else { &self.prevalence }
     }
 
     /// Which share of (tool, initiator) pairs has an initiator at most as common as this one (METHOD.md 2, `tail`). A name that no
@@ -146,6 +160,9 @@ impl Priors {
 /// The value of a protocol that no document has: half of an image among those of the simulated table.
 pub const UNSEEN_PREVALENCE: f64 = 0.000_35;
 
+/// How much of a tool's prevalence is that among tools, the rest being that among all images: a tool may do what others do.
+const TOOLS_OWN: f64 = 0.8;
+
 /// How many pairs a scripting host is taken to have (METHOD.md 2).
 const SCRIPTING_HOST_PAIRS: f64 = 0.5;
 
@@ -167,8 +184,14 @@ struct Document {
     bytes_out: Option<Histograms>,
     #[serde(default)]
     bytes_out_new_destinations: Option<Histograms>,
+    /// What the document cannot know: it is left out of the pool for these.
+    #[serde(default)]
+    silent_on: Vec<String>,
     #[serde(default)]
     prevalence: BTreeMap<String, f64>,
+    /// Among network tools and interpreters.
+    #[serde(default)]
+    tool_prevalence: BTreeMap<String, f64>,
     #[serde(default)]
     tool_initiators: Option<ToolInitiators>,
 }
@@ -194,6 +217,12 @@ fn scales(histograms: Option<Histograms>, name: &'static str) -> Result<ScalePri
     Ok(ScalePriors { hour: read(&histograms.hour)?, day: read(&histograms.day)? })
 }
 
+/// Reads `ssh/well-known` with its share.
+fn parse_share(key: String, share: f64) -> Result<ProtocolUse, PriorsError> {
+    let usable = parse_use(&key).filter(|_| (0.0..=1.0).contains(&share));
+    usable.map(ProtocolUse::family).ok_or(PriorsError::Prevalence(key))
+}
+
 /// Reads `ssh/well-known`.
 fn parse_use(key: &str) -> Option<ProtocolUse> {
     let (label, class) = key.split_once('/')?;
@@ -210,8 +239,8 @@ mod tests {
         let priors = Priors::read(BUILTIN).unwrap();
         let tls = parse_use("tls/well-known").unwrap();
         let irc = parse_use("irc/well-known").unwrap();
-        assert!(priors.prevalence(tls) > 0.5);
-        assert!(priors.prevalence(irc) < 0.01);
+        assert!(priors.prevalence(tls, false) > 0.5);
+        assert!(priors.prevalence(irc, false) < 0.01);
     }
 
     #[test]
@@ -234,6 +263,6 @@ mod tests {
     fn a_fleets_own_table_may_replace_only_a_part() {
         let own = r#"{"schema": "tidemark.priors/1", "provenance": "test", "images": 1000000, "prevalence": {"irc/well-known": 0.5}}"#;
         let priors = Priors::read(BUILTIN.into_iter().chain([own])).unwrap();
-        assert!(priors.prevalence(parse_use("irc/well-known").unwrap()) > 0.49);
+        assert!(priors.prevalence(parse_use("irc/well-known").unwrap(), false) > 0.49);
     }
 }

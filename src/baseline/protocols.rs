@@ -16,6 +16,21 @@ pub struct ProtocolUse {
 }
 
 impl ProtocolUse {
+    /// From a protocol, the server's port (zero where there are none), and what that port is registered for.
+    pub fn new(protocol: Protocol, server_port: u16, registered: Option<Protocol>) -> Self {
+        let same = |other: Protocol| {
+            let family = |protocol| Self { protocol, port: PortClass::Other }.family();
+            family(other) == family(protocol)
+        };
+        let port = match registered {
+            Some(registered) if same(registered) => PortClass::WellKnown,
+            Some(_) => PortClass::Contradicts,
+            None if !protocol.is_identified() && server_port >= FIRST_DYNAMIC_PORT => PortClass::Dynamic,
+            None => PortClass::Other,
+        };
+        Self { protocol, port }
+    }
+
     /// The member of its family that stands for all: `quic`, `tls` and `http2` are one, since a client moves between them as it
     /// likes (RFC 9114, section 3.1.1: a server announces HTTP/3 and the client switches).
     #[must_use]
@@ -42,19 +57,24 @@ pub enum PortClass {
     WellKnown,
     /// A port registered for nothing that tidemark knows.
     Other,
+    /// Of an unidentified protocol: a port of the range from which systems take ports by themselves, 32768 to 65535 (Linux begins there;
+    /// RFC 6335 begins at 49152). Peers of calls, games and file sharing listen there, while a service with a port of its own does not, so
+    /// that unknown payload to port 4444 is not what unknown payload to port 51413 is.
+    Dynamic,
     /// A port registered for another protocol: `ssh` on 443.
     Contradicts,
 }
 
 impl PortClass {
     /// Every class.
-    pub const ALL: &'static [Self] = &[Self::WellKnown, Self::Other, Self::Contradicts];
+    pub const ALL: &'static [Self] = &[Self::WellKnown, Self::Other, Self::Dynamic, Self::Contradicts];
 
-    /// Its name: `well-known`, `other`, `contradicts`.
+    /// Its name: `well-known`, `other`, `dynamic`, `contradicts`.
     pub const fn label(self) -> &'static str {
         match self {
             Self::WellKnown => "well-known",
             Self::Other => "other",
+            Self::Dynamic => "dynamic",
             Self::Contradicts => "contradicts",
         }
     }
@@ -133,6 +153,13 @@ impl Protocols {
         }
     }
 
+    /// Moves the days of latest use.
+    pub(super) fn shift(&mut self, days: u32) {
+        for known in &mut self.spoken {
+            known.last_day = known.last_day.saturating_add(days);
+        }
+    }
+
     /// Adds what another baseline of the same subject knows; days of both are taken as different days.
     pub fn merge(&mut self, other: &Self) {
         for theirs in &other.spoken {
@@ -148,6 +175,9 @@ impl Protocols {
         self.spoken.sort_by_key(|s| s.protocol);
     }
 }
+
+/// Linux takes ephemeral ports from here on (`net.ipv4.ip_local_port_range`).
+const FIRST_DYNAMIC_PORT: u16 = 32_768;
 
 /// From this weight on a protocol is known: one ordinary day.
 pub const KNOWN_WEIGHT: f64 = 1.0;
@@ -179,6 +209,16 @@ mod tests {
         let quic = ProtocolUse { protocol: Protocol::Quic, port: PortClass::Other };
         assert_eq!(quic.family(), ProtocolUse { protocol: Protocol::Tls, port: PortClass::Other });
         assert_eq!(SSH.family(), SSH);
+    }
+
+    #[test]
+    fn the_port_says_little_and_never_more_than_that() {
+        let of = |protocol, port, registered| ProtocolUse::new(protocol, port, registered).port;
+        assert_eq!(of(Protocol::Quic, 443, Some(Protocol::Tls)), PortClass::WellKnown);
+        assert_eq!(of(Protocol::Ssh, 443, Some(Protocol::Tls)), PortClass::Contradicts);
+        assert_eq!(of(Protocol::Tls, 51_413, None), PortClass::Other);
+        assert_eq!(of(Protocol::Unknown, 51_413, None), PortClass::Dynamic);
+        assert_eq!(of(Protocol::Unknown, 4_444, None), PortClass::Other);
     }
 
     #[test]

@@ -134,7 +134,7 @@ pub struct Sums {
 }
 
 /// How a window is learnt when it closes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub enum Learning {
     /// In full.
     #[default]
@@ -173,17 +173,17 @@ impl Learning {
 }
 
 /// A window that was learnt with little weight.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Lesson {
-    scale: Scale,
     aged_day: u32,
+    scale: Scale,
     out: Option<u8>,
     new: Option<u8>,
     /// Fingerprints of destinations that were new.
     destinations: Vec<u32>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Scale {
     Hour,
     Day,
@@ -215,6 +215,13 @@ impl Presence {
         }
     }
 
+    fn merge(&mut self, other: &Self) {
+        self.days = self.days.saturating_add(other.days);
+        self.hours = self.hours.saturating_add(other.hours);
+        self.latest_day = self.latest_day.max(other.latest_day);
+        self.latest_hour = self.latest_hour.max(other.latest_hour);
+    }
+
     /// √(days · hours): the effective number of units of activity for novelty. Days alone favour what runs seldom, hours alone what runs
     /// always (METHOD.md 5.1).
     pub fn units(&self) -> f64 {
@@ -233,6 +240,60 @@ impl SubjectBaseline {
             runs: Presence::default(),
             network: None,
         }
+    }
+}
+
+impl SubjectBaseline {
+    /// Moves every age by this much: `seconds` of age, `aged_days` for decay, `days` in the numbering of windows.
+    pub fn shift(&mut self, seconds: u32, aged_days: u32, days: u32) {
+        let later = |age: &mut Age| *age = age.after_seconds(seconds);
+        later(&mut self.first);
+        later(&mut self.latest);
+        self.runs.latest_day = self.runs.latest_day.saturating_add(days);
+        let Some(network) = self.network.as_deref_mut() else { return };
+        later(&mut network.first);
+        later(&mut network.latest);
+        network.activity.latest_day = network.activity.latest_day.saturating_add(days);
+        for window in [&mut network.hour, &mut network.day] {
+            window.aged_day = window.aged_day.saturating_add(aged_days);
+        }
+        network.day.number = network.day.number.saturating_add(days);
+        network.protocols.shift(days);
+        network.destinations.shift(aged_days);
+        for lesson in &mut network.lessons {
+            lesson.aged_day = lesson.aged_day.saturating_add(aged_days);
+        }
+        for stream in network.streams() {
+            stream.histogram.set_day(stream.histogram.day().saturating_add(aged_days));
+        }
+    }
+
+    /// Adds what another Mac, or another folder, knows of the same subject. Commutative. Both must count ages from the same now.
+    ///
+    /// Windows and active days add up while the age is that of the older one, so that a baseline merged from many Macs expects activity more
+    /// often than one Mac has it: scores come out lower rather than higher.
+    pub fn merge(&mut self, other: &Self, half_life_days: f64) {
+        self.first_seen = self.first_seen.min(other.first_seen);
+        self.first = self.first.min(other.first);
+        self.latest = self.latest.max(other.latest);
+        self.cdhash = self.cdhash.max(other.cdhash);
+        self.runs.merge(&other.runs);
+        match (&mut self.network, &other.network) {
+            (Some(ours), Some(theirs)) => ours.merge(theirs, half_life_days),
+            (None, Some(theirs)) => self.network = Some(theirs.clone()),
+            (_, None) => {}
+        }
+    }
+
+    /// Brings what is not stored up to date after a load; `false` where the value is not sound.
+    pub fn make_whole(&mut self) -> bool {
+        let Some(network) = self.network.as_deref_mut() else { return true };
+        let mut sound = true;
+        for stream in network.streams() {
+            stream.histogram.sum_up();
+            sound &= stream.histogram.is_sound();
+        }
+        sound
     }
 }
 
@@ -322,6 +383,37 @@ impl Network {
         open || unsure || !lessons.is_empty()
     }
 
+    /// Every stream that there is.
+    fn streams(&mut self) -> impl Iterator<Item = &mut Stream> {
+        let optional = self.optional.as_deref_mut().map(|o| [&mut o.received, &mut o.flows]);
+        let scales = [&mut self.out, &mut self.new].into_iter().chain(optional.into_iter().flatten());
+        scales.flat_map(|scales| [&mut scales.hour, &mut scales.day])
+    }
+
+    fn merge(&mut self, other: &Self, half_life_days: f64) {
+        self.first = self.first.min(other.first);
+        self.latest = self.latest.max(other.latest);
+        self.activity.merge(&other.activity);
+        self.hour.merge(&other.hour);
+        self.day.merge(&other.day);
+        self.out.merge(&other.out, half_life_days);
+        self.new.merge(&other.new, half_life_days);
+        match (&mut self.optional, &other.optional) {
+            (Some(ours), Some(theirs)) => {
+                ours.received.merge(&theirs.received, half_life_days);
+                ours.flows.merge(&theirs.flows, half_life_days);
+            }
+            (None, Some(theirs)) => self.optional = Some(theirs.clone()),
+            (_, None) => {}
+        }
+        self.protocols.merge(&other.protocols);
+        self.destinations.merge(&other.destinations);
+        self.lessons.extend(other.lessons.iter().cloned());
+        self.lessons.sort_unstable();
+        let surplus = self.lessons.len().saturating_sub(MOST_LESSONS);
+        self.lessons.drain(..surplus);
+    }
+
     fn close(&mut self, scale: Scale, half_life_days: f64) {
         let window = match scale {
             Scale::Hour => self.hour,
@@ -357,7 +449,31 @@ impl Network {
     }
 }
 
+impl Window {
+    /// The later of two windows; two of the same hour or day become one.
+    fn merge(&mut self, other: &Self) {
+        if other.number > self.number {
+            *self = *other;
+        } else if other.number == self.number {
+            self.aged_day = self.aged_day.max(other.aged_day);
+            self.lesson = self.lesson.max(other.lesson);
+            let (sums, theirs) = (&mut self.sums, &other.sums);
+            sums.out = sums.out.saturating_add(theirs.out);
+            sums.new = sums.new.saturating_add(theirs.new);
+            sums.received = sums.received.saturating_add(theirs.received);
+            sums.flows = sums.flows.saturating_add(theirs.flows);
+        }
+    }
+}
+
 impl Scales {
+    fn merge(&mut self, other: &Self, half_life_days: f64) {
+        for (ours, theirs) in [(&mut self.hour, &other.hour), (&mut self.day, &other.day)] {
+            ours.histogram.merge(&theirs.histogram, half_life_days);
+            ours.windows = ours.windows.saturating_add(theirs.windows);
+        }
+    }
+
     fn at(&mut self, scale: Scale) -> &mut Stream {
         match scale {
             Scale::Hour => &mut self.hour,
@@ -412,7 +528,7 @@ fn learn(stream: &mut Stream, bits: Option<f64>, weight: f64, day: u32, half_lif
 
 /// Weight of a window over the alert threshold that nobody has judged (METHOD.md 8: repeat attacks stay visible at 0.55 to 1.00 against
 /// 0.05 to 0.65 for learning in full, while never learning doubles the false alerts).
-pub const DISCOUNT: f64 = 0.1;
+const DISCOUNT: f64 = 0.1;
 /// The exponent of the imbalance (METHOD.md 3.4).
 const TILT: f64 = 0.25;
 /// The most that imbalance adds, in bits: a flow without any answer is not evidence without end.

@@ -3,13 +3,17 @@
 //! Every flag is defined once, in the verb's `Args`; `--help`, the shell completions and the manual page come from that definition.
 //! Data goes to standard output, words for people to standard error.
 
+mod baseline;
+mod calibrate;
 mod exit;
+mod feedback;
 mod flows;
 mod generate;
 mod inputs;
 mod processes;
 mod replay;
 mod run;
+mod state;
 mod summary;
 
 use std::process::ExitCode;
@@ -36,6 +40,9 @@ enum Verb {
     Flows(flows::Args),
     Processes(processes::Args),
     Run(run::Args),
+    Baseline(baseline::Args),
+    Feedback(feedback::Args),
+    Calibrate(calibrate::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -49,6 +56,9 @@ pub fn main() -> ExitCode {
         Verb::Flows(args) => flows::run(&args),
         Verb::Processes(args) => processes::run(&args),
         Verb::Run(args) => run::run(&args),
+        Verb::Baseline(args) => baseline::run(&args),
+        Verb::Feedback(args) => feedback::run(&args),
+        Verb::Calibrate(args) => calibrate::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

@@ -1,9 +1,10 @@
 //! `tidemark replay`: recordings and captures in, alerts out.
 
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 
 use super::inputs::{self, Inputs, Setup};
-use super::{Failure, summary};
+use super::{Failure, state, summary};
 use crate::engine::{Engine, Verdict};
 use crate::source::Origins;
 
@@ -24,6 +25,9 @@ pub(super) struct Args {
     /// Prints findings that an exception covers as well; they carry the member `exception`.
     #[arg(long)]
     suppressed: bool,
+    /// Keeps the baselines, and what else the next run needs, in this folder: the next replay with it goes on where this one ends.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// Prints no summary.
     #[arg(short, long)]
     quiet: bool,
@@ -33,10 +37,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.setup.config()?;
-    let mut engine = Engine::new(args.setup.engine(&config)?);
+    let settings = Setup::engine(&config)?;
     let mut source = inputs::open(&args.inputs, Origins::Joined)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut verdicts = Vec::new();
+    let store = args.state.as_deref().map(state::open).transpose()?;
+    let mut engine = match &store {
+        Some(store) => state::resume(store, settings, &mut verdicts)?,
+        None => Engine::new(settings),
+    };
     let mut digests = 0;
     let mut print = |verdicts: &mut Vec<Verdict>| -> io::Result<()> {
         for verdict in verdicts.drain(..) {
@@ -55,7 +64,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             print(&mut verdicts)?;
         }
     }
-    engine.finish(&mut verdicts);
+    match &store {
+        Some(store) => state::suspend(store, &mut engine, &mut verdicts)?,
+        None => engine.finish(&mut verdicts),
+    }
     print(&mut verdicts)?;
     out.flush()?;
     let reports = source.reports();

@@ -66,7 +66,12 @@ impl View<'_> {
     /// What is taken off the sum.
     pub(super) fn offsets(&self) -> Offsets {
         let optional = u32::from(self.settings.bytes_in) + u32::from(self.settings.fan_out);
-        Offsets { channels: CHANNELS + optional, active: self.host.active, trim: self.host.budget.trim() }
+        Offsets {
+            channels: CHANNELS + optional,
+            active: self.host.active,
+            trim: self.host.budget.trim(),
+            first_day: self.network.out.day.windows == 0,
+        }
     }
 
     /// The sums of one channel: histograms, priors, and the open hour and day in bits.

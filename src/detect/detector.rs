@@ -47,6 +47,8 @@ pub(super) struct Entry {
     /// Keys the fingerprints of its destinations.
     pub(super) key: u64,
     pub(super) dirty: bool,
+    /// The image is a network tool or an interpreter.
+    pub(super) tool: bool,
 }
 
 impl Detector {
@@ -113,13 +115,15 @@ impl Detector {
                     silent,
                     expected: settings.expects_sockets(activity.subject.image.as_str()),
                     scripting_host: activity.role.scripting_host,
+                    tool: activity.role.tool,
                 };
-                let novelty = protocol::score(spoken, &history, priors, &host.prevalence);
+                let novelty =
+                    protocol::score(spoken, &history, priors, host.prevalence_among(activity.role.tool));
                 entry.record.get_or_insert_default().protocol_is_new(novelty, host.clock.age());
                 news = true;
             }
             if known.is_none() {
-                host.prevalence.spoke(spoken);
+                host.prevalence_among(activity.role.tool).spoke(spoken);
             }
             network.protocols.spoke(spoken, host.clock.day());
         }
@@ -304,11 +308,20 @@ impl Detector {
         }
     }
 
+    /// Notes that a subject changed.
+    pub(super) fn touch(&mut self, subject: &Subject) {
+        if let Some(entry) = self.subjects.get_mut(subject) {
+            mark(entry, subject, &mut self.dirty);
+        }
+    }
+
     /// Forgets one subject; `false` where it is not known.
     pub fn forget(&mut self, subject: &Subject) -> bool {
         let Some(entry) = self.subjects.remove(subject) else { return false };
         if let Some(network) = entry.baseline.network {
-            self.host.prevalence.left(network.protocols.iter().map(|spoken| spoken.protocol));
+            self.host
+                .prevalence_among(entry.tool)
+                .left(network.protocols.iter().map(|spoken| spoken.protocol));
             if let Some(count) = self.images.get_mut(&subject.image) {
                 *count = count.saturating_sub(1);
                 if *count == 0 {
@@ -323,7 +336,13 @@ impl Detector {
 
 impl Entry {
     pub(super) fn new(subject: &Subject, baseline: SubjectBaseline) -> Self {
-        Self { baseline, record: None, key: Fingerprint::key(subject.image.as_str()), dirty: false }
+        Self {
+            baseline,
+            record: None,
+            key: Fingerprint::key(subject.image.as_str()),
+            dirty: false,
+            tool: false,
+        }
     }
 
     /// An image whose identity is only a path that a user can write to is another program once its code changed: its history begins anew.
@@ -355,7 +374,8 @@ impl Entry {
             network.optional = Some(Box::<OptionalStreams>::default());
         }
         self.baseline.network = Some(Box::new(network));
-        host.prevalence.joined();
+        self.tool = activity.role.tool;
+        host.prevalence_among(activity.role.tool).joined();
         let subjects = images.entry(activity.subject.image.clone()).or_default();
         if *subjects == 0 {
             host.image_is_new(settings);

@@ -10,8 +10,14 @@ mod detector;
 mod explain;
 mod finding;
 mod host;
+mod portrait;
 mod record;
 mod settings;
+mod state;
+mod transfer;
+
+#[cfg(test)]
+mod tests;
 
 pub use crate::baseline::{PortClass, ProtocolUse};
 pub use detector::Detector;
@@ -19,4 +25,7 @@ pub use finding::{
     Activity, BaselineState, BaselineSummary, Channel, ChannelScore, Condition, Counterfactual, Digest,
     Disposition, Finding, Held, HeldReason, Severity, Verdict,
 };
+pub use portrait::{Distribution, Portrait, SpokenProtocol, Summary};
 pub use settings::{Fleet, InvalidSetting, Settings};
+pub use state::StateError;
+pub use transfer::{Imported, Transfer, TransferError};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::channel::combine::{ChannelSet, Combined};
 use super::channel::initiator::InitiatorNovelty;
 use super::channel::protocol::ProtocolNovelty;
-use super::{Activity, Finding, Held, HeldReason, Severity};
+use super::{Activity, Channel, Finding, Held, HeldReason, Severity};
 use crate::baseline::{Age, ObservedClock, SECONDS_PER_DAY};
 
 /// Novelties that still count, alerts that left, findings that did not.
@@ -66,14 +66,17 @@ impl Record {
     }
 
     /// Whether a finding only repeats an alert of the last 24 hours: neither a power of ten above it nor with a new channel, and not high
-    /// or critical. Those leave again with every clock hour or higher severity, so that noise before them hides nothing.
+    /// or critical. Those leave again with a higher severity, and with bytes once in every clock hour, so that noise before them hides nothing.
     pub(super) fn repeats(&self, combined: &Combined, severity: Severity, clock: &ObservedClock) -> bool {
         let Some(last) = self.alerted.filter(|last| clock.age().seconds_since(last.age) < SECONDS_PER_DAY)
         else {
             return false;
         };
         let louder = combined.score >= last.score + LOUDER || combined.counted.exceeds(last.counted);
-        let grave = severity >= Severity::High && (severity > last.severity || clock.hour() != last.hour);
+        let bytes =
+            combined.counted.contains(Channel::Volume) || combined.counted.contains(Channel::Destination);
+        let more = severity > last.severity || (bytes && clock.hour() != last.hour);
+        let grave = severity >= Severity::High && more;
         !louder && !grave
     }
 

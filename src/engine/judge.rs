@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Tally, Verdict};
 use crate::alert::{Alert, Detection, Host, Losses};
-use crate::detect::{Activity, Detector, Disposition, PortClass, ProtocolUse};
+use crate::detect::{Activity, Detector, Disposition, ProtocolUse};
 use crate::exceptions::Exceptions;
 use crate::network::{Counters, Destinations, Evidence, Flow, FlowUpdate, Phase, Protocol, Reach};
 
-use crate::observation::ZoneOffset;
+use crate::observation::{Direction, ZoneOffset};
 use crate::process::{Attribution, Method, Processes};
 
 /// What the engine keeps with each flow.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tag {
     attribution: Attribution,
     /// Bytes that wait until it is known what they are.
@@ -112,12 +114,8 @@ fn protocol_use(flow: &Flow) -> Option<ProtocolUse> {
     if flow.midstream || protocol == Protocol::Attempted || flow.identified.evidence == Evidence::Port {
         return None;
     }
-    let port = match flow.identified.port_protocol {
-        None => PortClass::Other,
-        Some(port) if port == protocol => PortClass::WellKnown,
-        Some(_) => PortClass::Contradicts,
-    };
-    Some(ProtocolUse { protocol, port })
+    let server = if flow.direction == Some(Direction::Inbound) { flow.local } else { flow.remote };
+    Some(ProtocolUse::new(protocol, server.port(), flow.identified.port_protocol))
 }
 
 /// The destination that a baseline counts; `None` for what stays on the Mac or the link. Through a proxy it is the host that the proxy

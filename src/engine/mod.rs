@@ -8,8 +8,10 @@
 //! otherwise than one that stands.
 
 mod judge;
+mod state;
 mod tally;
 
+pub use state::ResumeError;
 pub use tally::{SubjectTally, Tally};
 
 use std::sync::Arc;

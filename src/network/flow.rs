@@ -78,7 +78,7 @@ impl AddAssign for Counters {
 }
 
 /// The process that a source names for a flow.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FlowOwner {
     /// Owner of the socket.
     pub process: Option<ProcessKey>,
@@ -91,31 +91,26 @@ pub struct FlowOwner {
 /// Names a flow.
 ///
 /// Most flows of a capture are never printed, so a name is text only where a report brought it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FlowId {
     /// The `flow_id` of the reports, unique in their recording.
     Reported(Arc<str>),
-    /// A flow of packets.
-    Numbered {
-        /// Its capture.
-        origin: Origin,
-        /// Its place among all flows that the table saw begin, from 1.
-        serial: u64,
-    },
+    /// A flow of packets: its place among all flows that the table saw begin, from 1.
+    Numbered(u64),
 }
 
 impl fmt::Display for FlowId {
-    /// The reported name, else `capture-serial`.
+    /// The reported name, else the number behind a `p` for packets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reported(id) => f.pad(id),
-            Self::Numbered { origin, serial } => write!(f, "{}-{serial}", origin.0),
+            Self::Numbered(serial) => write!(f, "p{serial}"),
         }
     }
 }
 
 /// One flow: a 5-tuple and its process, from first to last packet or report.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Flow {
     /// Names the flow: unique in the run together with `origin`. A flow of packets that a report joins takes the report's name.
     pub id: FlowId,
@@ -137,8 +132,8 @@ pub struct Flow {
     pub interface: Option<Arc<str>>,
     /// Everything since it was first seen.
     pub counters: Counters,
-    /// What had passed already when it was first seen: in no window, in no baseline.
-    pub unwindowed: Counters,
+    /// What had passed already when it was first seen: in no window, in no baseline. Nothing for nearly every flow.
+    pub unwindowed: Option<Box<Counters>>,
     /// First packet or report.
     pub start: Timestamp,
     /// Latest packet or report.
@@ -149,6 +144,13 @@ pub struct Flow {
     pub attempted: bool,
     /// What it speaks, as far as is known.
     pub identified: Identified,
+}
+
+impl Flow {
+    /// What had passed already when it was first seen; zero where it was seen whole.
+    pub fn unwindowed(&self) -> Counters {
+        self.unwindowed.as_deref().copied().unwrap_or_default()
+    }
 }
 
 /// What the table tells about one flow. `tag` is the caller's own word on the flow, kept with it.

@@ -112,7 +112,7 @@ mod tests {
 
     fn flow() -> Flow {
         Flow {
-            id: FlowId::Numbered { origin: Origin(2), serial: 7 },
+            id: FlowId::Numbered(7),
             serial: 7,
             origin: Origin(2),
             owner: FlowOwner {
@@ -126,7 +126,7 @@ mod tests {
             direction: Some(Direction::Outbound),
             interface: Some("en0".into()),
             counters: Counters { bytes_out: 5, packets_out: 1, wire_bytes_out: 59, ..Counters::default() },
-            unwindowed: Counters::default(),
+            unwindowed: None,
             start: Timestamp::EPOCH,
             last: Timestamp::from_seconds(1, 0),
             midstream: false,
@@ -150,7 +150,7 @@ mod tests {
         let record =
             FlowRecord::new(&flow(), FlowState::Closed).in_capture("a.pcap".into()).attributed("exact");
         let expected = serde_json::json!({
-            "time": "1970-01-01T00:00:01.000000000Z", "flow_id": "2-7", "pid": 42, "pidversion": 3,
+            "time": "1970-01-01T00:00:01.000000000Z", "flow_id": "p7", "pid": 42, "pidversion": 3,
             "process": "curl", "transport": "tcp", "local": "192.0.2.1:50000", "remote": "[2001:db8::1]:443",
             "direction": "outbound", "interface": "en0", "protocol": "tls", "server_name": "example.com",
             "bytes_out": 5, "bytes_in": 0, "packets_out": 1, "packets_in": 0,

@@ -20,7 +20,6 @@ impl Processes {
         effective_pid: Option<i32>,
         start: Timestamp,
     ) -> Attribution {
-        self.adopt_orphans();
         let served_pid = effective_pid.filter(|pid| *pid > 0 && owner.is_none_or(|owner| owner.pid != *pid));
         let served = served_pid.and_then(|pid| self.who_was(ProcessKey { pid, pidversion: None }, start));
         let owned = owner.and_then(|owner| self.who_was(owner, start));

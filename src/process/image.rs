@@ -1,5 +1,6 @@
 //! One image of one process, with everything that was true when it began.
 
+use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 
 use super::facts::{ProcessFacts, Script, Subject, Who};
@@ -9,7 +10,7 @@ use super::{identity, path};
 use crate::observation::{Exec, ProcessInfo, ProcessKey, Running, Timestamp};
 
 /// A program at work: what an alert tells of it, and what attribution knows of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Actor {
     pub(super) facts: Arc<ProcessFacts>,
     pub(super) traits: Traits,
@@ -17,7 +18,7 @@ pub(super) struct Actor {
 }
 
 /// How an image came to be known; a better word replaces a lesser one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Seen {
     /// Another process's event named it.
     Mentioned,
@@ -28,7 +29,7 @@ pub(super) enum Seen {
 }
 
 /// An image of a process.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Image {
     /// The generation that it was given.
     pub(super) pidversion: Option<i32>,
@@ -37,6 +38,8 @@ pub(super) struct Image {
     pub(super) seen: Seen,
     /// Whether it was seen how this image came to run.
     certain: bool,
+    /// Whether the chain leads up to launchd, or further than is kept.
+    pub(super) rooted: bool,
     /// The program. In a forked process that has not yet executed another image, the parent.
     pub(super) actor: Actor,
     /// What made it run.
@@ -47,6 +50,7 @@ pub(super) struct Image {
     pub(super) responsible: Option<Actor>,
     /// Earlier images and ancestors, nearest first.
     pub(super) ancestors: Arc<[Arc<ProcessFacts>]>,
+    #[serde(skip)]
     who: OnceLock<Arc<Who>>,
 }
 
@@ -146,14 +150,15 @@ impl Actor {
 
 impl Image {
     /// An image before which nothing is known, or nothing is.
-    pub(super) fn first(actor: Actor, word: Word, cause: Cause) -> Self {
+    pub(super) fn first(actor: Actor, word: Word) -> Self {
         Self {
             pidversion: actor.facts.key.pidversion,
             since: word.since,
             seen: word.seen,
             certain: word.seen == Seen::Event,
+            rooted: false,
             actor,
-            cause,
+            cause: Cause::Unknown,
             label: word.label,
             responsible: word.responsible,
             ancestors: Arc::new([]),
@@ -164,19 +169,20 @@ impl Image {
     /// This image as what follows another.
     pub(super) fn following(self, before: &Self, step: Step) -> Self {
         // The image of a forked process is its parent's, who is meant by it.
-        let ancestors = std::iter::once(&before.actor.facts)
+        let ancestors: Arc<[_]> = std::iter::once(&before.actor.facts)
             .chain(before.ancestors.iter())
             .take(MOST_ANCESTORS)
             .cloned()
             .collect();
         let label = self.label.clone().or_else(|| before.label.clone());
         let cause = Cause::of(&self.actor, before, step, label.as_ref(), self.responsible.as_ref());
-        Self { cause, label, ancestors, who: OnceLock::new(), ..self }
+        let rooted = before.rooted || ancestors.len() == MOST_ANCESTORS;
+        Self { cause, label, ancestors, rooted, who: OnceLock::new(), ..self }
     }
 
     /// This image as what launchd started.
     pub(super) fn started_by_launchd(self) -> Self {
-        Self { cause: Cause::Launchd(self.label.clone()), ..self }
+        Self { cause: Cause::Launchd(self.label.clone()), rooted: true, ..self }
     }
 
     /// What a forked process is until it executes something: its parent's image under its own key.
@@ -186,6 +192,7 @@ impl Image {
             since,
             seen: Seen::Event,
             certain: self.certain,
+            rooted: self.rooted,
             actor: self.actor.clone(),
             cause: self.cause.clone(),
             label: self.label.clone(),
@@ -195,15 +202,20 @@ impl Image {
         }
     }
 
-    /// This image, described anew as the child of a parent that was not known before.
-    pub(super) fn adopted_by(&self, parent: &Self) -> Self {
+    /// This image, described anew as what follows another of which more is known now.
+    pub(super) fn anew(&self, before: &Self, step: Step) -> Self {
         let word = Word {
             since: self.since,
             seen: self.seen,
             label: self.label.clone(),
             responsible: self.responsible.clone(),
         };
-        Self::first(self.actor.clone(), word, Cause::Unknown).following(parent, Step::Forked)
+        Self::first(self.actor.clone(), word).following(before, step)
+    }
+
+    /// How the next image of the same process follows this one: the image of a forked process is its parent's.
+    pub(super) fn step_to(&self, pid: i32) -> Step {
+        if self.is_copy(pid) { Step::Forked } else { Step::Replaced }
     }
 
     /// Whether this is a fork's copy of the parent's image, given the process's number.

@@ -1,14 +1,15 @@
 //! The process tree.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::facts::Who;
 use super::image::{Actor, ArgumentLimits, Details, Image, Seen, Word};
-use super::initiator::{Cause, Step};
+use super::initiator::Step;
 use super::lifetimes::{Handle, Lifetimes, Process, is_newer};
 use super::listing::{self, ProcessRow};
-use super::parents::{Orphan, Parent};
+use super::parents::{Orphans, Parent};
 use crate::observation::{Exec, Exit, Fork, Message, ProcessInfo, Running, Timestamp};
 
 /// How much the tree keeps.
@@ -47,7 +48,7 @@ impl Settings {
 }
 
 /// What the tree holds and what it had to let go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Processes taken to be alive.
     pub live: usize,
@@ -66,23 +67,27 @@ pub struct Counts {
 }
 
 /// Every process that was seen, with the images it had.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Processes {
+    #[serde(skip)]
     pub(super) settings: Settings,
     pub(super) lifetimes: Lifetimes,
     counts: Counts,
     /// Time and ticks of the latest event.
     latest: Option<(Timestamp, u64)>,
-    /// Processes whose parent was not known when they were listed or mentioned.
-    pub(super) orphans: Vec<Orphan>,
-    /// Whether a process came into the tree that may be the parent of one of them.
-    pub(super) parents_came: bool,
+    pub(super) orphans: Orphans,
 }
 
 impl Processes {
     /// An empty tree.
     pub fn new(settings: Settings) -> Self {
         Self { settings, ..Self::default() }
+    }
+
+    /// The same tree under these settings, which are no part of what is saved.
+    #[must_use]
+    pub fn with_settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
     }
 
     /// An image was replaced. Returns who the process is now; `None` where the exec was denied or is told a second time.
@@ -167,14 +172,12 @@ impl Processes {
     }
 
     /// Every process in the tree, by start and then by number.
-    pub fn rows(&mut self) -> Vec<ProcessRow> {
-        self.adopt_orphans();
+    pub fn rows(&self) -> Vec<ProcessRow> {
         listing::rows(self.lifetimes.iter())
     }
 
     /// Keeps up with time: what ended long ago goes, and a Mac whose clock of ticks began anew was started again.
     fn follow(&mut self, message: &Message) {
-        self.adopt_orphans();
         if let Some(ticks) = message.mach_time {
             if let Some((time, before)) = self.latest
                 && before > LEAST_UPTIME
@@ -236,13 +239,15 @@ impl Processes {
         self.end_unseen(key.pid, info.start_time.unwrap_or(time));
         self.counts.joined += u64::from(seen != Seen::Event);
         let image = self.first_image(info, details, time, seen);
-        let orphan = matches!(image.cause, Cause::Unknown);
+        let orphan = !image.rooted;
         let started = self.lifetimes.earliest_start(key.pid, info.start_time);
         let handle = self.begin(key.pid, image, started, info.start_time);
         if orphan {
-            self.orphans.push(Orphan { handle, info: info.clone() });
+            let (live, ended) = self.lifetimes.counts();
+            let lifetimes = &self.lifetimes;
+            self.orphans.wait(handle, info, live + ended, |handle| lifetimes.get(handle).is_some());
         }
-        self.parents_came = true;
+        self.adopt_orphans(key.pid);
         Some(handle)
     }
 
@@ -301,7 +306,7 @@ impl Processes {
         seen: Seen,
     ) -> Image {
         let Some(before) = before else { return self.first_image(info, details, since, seen) };
-        let step = if before.is_copy(process.pid) { Step::Forked } else { Step::Replaced };
+        let step = before.step_to(process.pid);
         let start = process.known_start().unwrap_or(since);
         self.unrelated_image(info, details, since, start, seen).following(before, step)
     }
@@ -328,7 +333,7 @@ impl Processes {
     ) -> Image {
         let limits = ArgumentLimits { number: self.settings.arguments, bytes: self.settings.argument_bytes };
         let word = Word { since, seen, label: details.label().cloned(), responsible: self.responsible(info) };
-        Image::first(Actor::new(info, details, Some(start), limits), word, Cause::Unknown)
+        Image::first(Actor::new(info, details, Some(start), limits), word)
     }
 
     /// The number is used again, so its last holder has ended, whoever failed to say so.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::bytes::round;
-use crate::baseline::{Presence, Priors, ProtocolUse, Protocols, UNSEEN_PREVALENCE, hazard, recurrence};
+use crate::baseline::{Presence, Priors, ProtocolUse, Protocols, hazard, recurrence};
 use crate::detect::host::Prevalence;
 
 /// A first use, with the numbers that its score was computed from.
@@ -32,6 +32,7 @@ pub(in crate::detect) struct ProtocolNovelty {
 }
 
 /// What the subject was before this use.
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts about one image")]
 #[derive(Debug, Clone, Copy)]
 pub(in crate::detect) struct History<'a> {
     /// The protocols that it spoke.
@@ -46,6 +47,8 @@ pub(in crate::detect) struct History<'a> {
     pub(in crate::detect) expected: bool,
     /// The image is a scripting host.
     pub(in crate::detect) scripting_host: bool,
+    /// The image is a network tool or an interpreter: what is rare is what is rare among those.
+    pub(in crate::detect) tool: bool,
 }
 
 /// Scores the use of a protocol that is not known in full.
@@ -65,7 +68,7 @@ pub(in crate::detect) fn score(
         (true, false) => SILENT_SHARE,
         (true, true) => SILENT_SCRIPTING_SHARE,
     };
-    let share = (tail_share(protocol, history.protocols, priors, prevalence) * silence).max(LEAST_SHARE);
+    let share = (tail_share(protocol, history, priors, prevalence) * silence).max(LEAST_SHARE);
     let recurrence = recurrence(weight, units);
     let rate = (f64::from(history.activity.days) + 1.0) / (history.age_days + 2.0);
     let p = (hazard * share + recurrence).min(1.0);
@@ -94,15 +97,15 @@ impl ProtocolNovelty {
 }
 
 /// Which share of what would be new to the subject is at most as common as this protocol.
-fn tail_share(protocol: ProtocolUse, spoken: &Protocols, priors: &Priors, prevalence: &Prevalence) -> f64 {
-    let own = prevalence.of(protocol, priors.prevalence(protocol));
+fn tail_share(protocol: ProtocolUse, history: &History<'_>, priors: &Priors, prevalence: &Prevalence) -> f64 {
+    let own = prevalence.of(protocol, priors.prevalence(protocol, history.tool));
     let (mut rarer, mut all, mut listed) = (0.0, 0.0, false);
-    for (other, fleet) in priors.protocols() {
-        if other != protocol && spoken.of(other).is_some() {
+    for (other, fleet) in priors.protocols(history.tool) {
+        if other != protocol && history.protocols.of(other).is_some() {
             continue;
         }
         listed |= other == protocol;
-        let share = prevalence.of(other, fleet.max(UNSEEN_PREVALENCE));
+        let share = prevalence.of(other, fleet);
         all += share;
         if share <= own {
             rarer += share;
@@ -142,7 +145,15 @@ mod tests {
 
     fn history(protocols: &Protocols, days: i64, silent: bool) -> History<'_> {
         let age_days = days as f64;
-        History { protocols, activity: ran(days), age_days, silent, expected: false, scripting_host: false }
+        History {
+            protocols,
+            activity: ran(days),
+            age_days,
+            silent,
+            expected: false,
+            scripting_host: false,
+            tool: false,
+        }
     }
 
     fn z(protocol: Protocol, history: &History<'_>) -> f64 {

@@ -38,7 +38,7 @@ use super::protocol::{Evidence, Protocol};
 use crate::observation::{Origin, Timestamp, Transport};
 
 /// What was found about a flow.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Identified {
     /// The protocol; `None` while it is undecided.
     pub protocol: Option<Protocol>,

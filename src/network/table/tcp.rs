@@ -14,9 +14,21 @@ pub(super) struct Connection {
 /// One direction.
 #[derive(Debug, Clone, Copy, Default)]
 struct Half {
+    /// Meaningful where it has begun.
+    initial_sequence: u32,
+    begun: bool,
     seen: bool,
-    initial_sequence: Option<u32>,
     finished: bool,
+}
+
+impl Half {
+    fn initial_sequence(self) -> Option<u32> {
+        self.begun.then_some(self.initial_sequence)
+    }
+
+    fn begin(&mut self, initial_sequence: u32) {
+        (self.initial_sequence, self.begun) = (initial_sequence, true);
+    }
 }
 
 impl Connection {
@@ -30,10 +42,10 @@ impl Connection {
         };
         own.seen = true;
         if header.flags.any(TcpFlags::SYN) {
-            own.initial_sequence = Some(header.sequence);
-            if header.flags.any(TcpFlags::ACK) {
+            own.begin(header.sequence);
+            if header.flags.any(TcpFlags::ACK) && !other.begun {
                 // The answer says what it answers, should that come late or not at all.
-                other.initial_sequence.get_or_insert(header.acknowledgement.wrapping_sub(1));
+                other.begin(header.acknowledgement.wrapping_sub(1));
             }
         }
         own.finished |= header.flags.any(TcpFlags::FIN);
@@ -45,10 +57,10 @@ impl Connection {
     /// other: both ends may open at once (RFC 9293 section 3.5). A connection that only reports have shown is the one that opens.
     pub(super) fn is_followed_by(&self, from_client: bool, header: TcpHeader) -> bool {
         let (own, other) = if from_client { (self.client, self.server) } else { (self.server, self.client) };
-        match own.initial_sequence {
+        match own.initial_sequence() {
             Some(initial) => initial != header.sequence,
             None if self.is_closed() => true,
-            None => (own.seen || other.seen) && other.initial_sequence.is_none(),
+            None => (own.seen || other.seen) && !other.begun,
         }
     }
 
@@ -59,7 +71,7 @@ impl Connection {
     pub(super) fn class(&self) -> Class {
         if self.is_closed() {
             Class::TcpClosing
-        } else if self.server.seen || self.client.initial_sequence.is_none() {
+        } else if self.server.seen || !self.client.begun {
             Class::TcpOpen
         } else {
             Class::TcpOpening

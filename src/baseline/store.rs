@@ -1,0 +1,326 @@
+//! The store: what was learnt, on disk, in sled.
+//!
+//! The working set lives in memory; the store takes checkpoints. A checkpoint is one transaction over all trees, so that a process killed at
+//! any moment leaves the latest whole checkpoint behind: it never opens half-written. The trees are `subjects`, `host`, `feedback` and
+//! `metadata`; values are opaque here and carry their own version.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use sled::Transactional;
+use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
+use thiserror::Error;
+
+use crate::observation::Timestamp;
+
+/// The open store. One process at a time.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    db: sled::Db,
+    subjects: sled::Tree,
+    host: sled::Tree,
+    feedback: sled::Tree,
+    metadata: sled::Tree,
+}
+
+/// A store that was opened, and what there is to say about it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// Nothing was ever written to it: a health event where one had been there before.
+    pub fresh: bool,
+    /// Where a store that could not be read was set aside. Nothing of it was changed.
+    pub set_aside: Option<PathBuf>,
+}
+
+/// What changed since the last checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Checkpoint {
+    /// The time of the latest observation that it includes.
+    pub time: Option<Timestamp>,
+    /// The Mac's state.
+    pub host: Vec<u8>,
+    /// What the engine keeps beside the baselines, where a run ended in good order.
+    pub road: Option<Vec<u8>>,
+    /// Subjects by key; `None` where one was forgotten.
+    pub subjects: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Feedback that was taken, by its key.
+    pub feedback: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// What the store holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Saved {
+    /// The time of the latest observation that it includes.
+    pub time: Option<Timestamp>,
+    /// The Mac's state; `None` where nothing was ever written.
+    pub host: Option<Vec<u8>>,
+    /// What the engine kept beside the baselines; `None` where the run did not end in good order.
+    pub road: Option<Vec<u8>>,
+    /// Subjects by key, in the order of the keys.
+    pub subjects: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Why a store cannot be used. Nothing is destroyed in any of these cases.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// A newer tidemark wrote it.
+    #[error(
+        "the store in {path} has format {found}, and this tidemark knows up to {FORMAT}: install the newer version, or name another folder"
+    )]
+    Newer {
+        /// The folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// Another process has it open.
+    #[error("the store in {0} is in use by another process: is tidemark running already?")]
+    InUse(PathBuf),
+    /// It cannot be written to.
+    #[error(
+        "the store in {0} cannot be written: check who owns the folder and whether the volume is read-only"
+    )]
+    Unwritable(PathBuf),
+    /// The disk is full.
+    #[error(
+        "no space left on the volume of {0}: what was learnt since the last checkpoint is kept in memory"
+    )]
+    Full(PathBuf),
+    /// It cannot be read, and could not be set aside either.
+    #[error("the store in {path} cannot be read ({reason}), nor be set aside ({source})")]
+    Stuck {
+        /// The folder.
+        path: PathBuf,
+        /// What was wrong with it.
+        reason: String,
+        /// Why it could not be moved.
+        source: io::Error,
+    },
+    /// It cannot be read.
+    #[error("the store in {path} cannot be read: {reason}")]
+    Corrupt {
+        /// The folder.
+        path: PathBuf,
+        /// What was wrong.
+        reason: String,
+    },
+    /// Anything else that the system said.
+    #[error("the store in {path}: {source}")]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Store {
+    /// Where a Mac keeps its store.
+    pub const DEFAULT_FOLDER: &'static str = "/var/db/tidemark/store";
+
+    /// Opens the store in a folder, and makes it where there is none. One that cannot be read is set aside beside it, as
+    /// `<folder>.corrupt-<n>`, and a fresh one opened.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn open(path: &Path) -> Result<Opened, StoreError> {
+        match Self::open_as_it_is(path) {
+            Ok(store) => Ok(Opened { fresh: store.is_fresh(path)?, store, set_aside: None }),
+            Err(StoreError::Corrupt { reason, .. }) => {
+                let aside = set_aside(path, &reason)?;
+                let store = Self::open_as_it_is(path)?;
+                Ok(Opened { store, fresh: true, set_aside: Some(aside) })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Opens the store in a folder without setting anything aside.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn open_as_it_is(path: &Path) -> Result<Self, StoreError> {
+        let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+        // sled asserts on some damage instead of returning an error; the value is dropped where it does, so nothing half-made is seen.
+        let opened = catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|_| StoreError::Corrupt {
+            path: path.to_owned(),
+            reason: "its pages contradict each other".into(),
+        })?;
+        let db = opened.map_err(|error| StoreError::from_sled(path, error))?;
+        let tree = |name: &str| db.open_tree(name).map_err(|error| StoreError::from_sled(path, error));
+        let store = Self {
+            path: path.to_owned(),
+            subjects: tree("subjects")?,
+            host: tree("host")?,
+            feedback: tree("feedback")?,
+            metadata: tree("metadata")?,
+            db,
+        };
+        match store.format(path)? {
+            Some(found) if found > FORMAT => Err(StoreError::Newer { path: path.to_owned(), found }),
+            Some(_) => Ok(store),
+            None => {
+                let format = FORMAT.to_be_bytes().to_vec();
+                store
+                    .metadata
+                    .insert(FORMAT_KEY, format)
+                    .map_err(|error| StoreError::from_sled(path, error))?;
+                store.db.flush().map_err(|error| StoreError::from_sled(path, error))?;
+                Ok(store)
+            }
+        }
+    }
+
+    /// Writes a checkpoint and waits until it is on disk: all of it or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] and [`StoreError::Unwritable`] leave the store as it was; the caller keeps the checkpoint.
+    pub fn write(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        type Tree = TransactionalTree;
+        let trees = (&self.subjects, &self.host, &self.feedback, &self.metadata);
+        let written = trees.transaction(|(subjects, host, feedback, metadata): &(Tree, Tree, Tree, Tree)| {
+            for (key, value) in &checkpoint.subjects {
+                match value {
+                    Some(value) => subjects.insert(key.as_slice(), value.as_slice())?,
+                    None => subjects.remove(key.as_slice())?,
+                };
+            }
+            for (key, value) in &checkpoint.feedback {
+                feedback.insert(key.as_slice(), value.as_slice())?;
+            }
+            host.insert(HOST_KEY, checkpoint.host.as_slice())?;
+            match &checkpoint.road {
+                Some(road) => host.insert(ROAD_KEY, road.as_slice())?,
+                None => host.remove(ROAD_KEY)?,
+            };
+            if let Some(time) = checkpoint.time {
+                metadata.insert(TIME_KEY, &time.as_nanos().to_be_bytes())?;
+            }
+            Ok::<_, ConflictableTransactionError<()>>(())
+        });
+        let path = &self.path;
+        written.map_err(|error| match error {
+            TransactionError::Storage(error) => StoreError::from_sled(path, error),
+            TransactionError::Abort(()) => {
+                StoreError::Corrupt { path: path.clone(), reason: "a write was refused".into() }
+            }
+        })?;
+        self.db.flush().map_err(|error| StoreError::from_sled(path, error))?;
+        Ok(())
+    }
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where a page cannot be read.
+    pub fn load(&self) -> Result<Saved, StoreError> {
+        let path = &self.path;
+        let wrong = |error| StoreError::from_sled(path, error);
+        let subjects =
+            self.subjects.iter().map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())));
+        let time = self.metadata.get(TIME_KEY).map_err(wrong)?;
+        let nanos = time.and_then(|bytes| Some(i64::from_be_bytes(bytes.as_ref().try_into().ok()?)));
+        Ok(Saved {
+            time: nanos.map(Timestamp::from_nanos),
+            host: self.host.get(HOST_KEY).map_err(wrong)?.map(|value| value.to_vec()),
+            road: self.host.get(ROAD_KEY).map_err(wrong)?.map(|value| value.to_vec()),
+            subjects: subjects.collect::<Result<_, _>>().map_err(wrong)?,
+        })
+    }
+
+    /// Whether feedback with this key was taken already.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn has_feedback(&self, key: &[u8]) -> Result<bool, StoreError> {
+        self.feedback.contains_key(key).map_err(|error| StoreError::from_sled(&self.path, error))
+    }
+
+    /// Bytes on disk.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn bytes_on_disk(&self) -> Result<u64, StoreError> {
+        self.db.size_on_disk().map_err(|error| StoreError::from_sled(&self.path, error))
+    }
+
+    /// Sets the store aside, where its values turned out to be unreadable, and opens a fresh one.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn replace(self, reason: &str) -> Result<Opened, StoreError> {
+        let path = self.path.clone();
+        drop(self);
+        let aside = set_aside(&path, reason)?;
+        Ok(Opened { store: Self::open_as_it_is(&path)?, fresh: true, set_aside: Some(aside) })
+    }
+
+    fn is_fresh(&self, path: &Path) -> Result<bool, StoreError> {
+        Ok(!self.host.contains_key(HOST_KEY).map_err(|error| StoreError::from_sled(path, error))?)
+    }
+
+    fn format(&self, path: &Path) -> Result<Option<u32>, StoreError> {
+        let Some(bytes) =
+            self.metadata.get(FORMAT_KEY).map_err(|error| StoreError::from_sled(path, error))?
+        else {
+            return Ok(None);
+        };
+        let reason =
+            || StoreError::Corrupt { path: path.to_owned(), reason: "its format number is none".into() };
+        bytes.as_ref().try_into().map(|bytes| Some(u32::from_be_bytes(bytes))).map_err(|_| reason())
+    }
+}
+
+impl StoreError {
+    fn from_sled(path: &Path, error: sled::Error) -> Self {
+        let path = path.to_owned();
+        match error {
+            sled::Error::Io(source) => match source.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::Unwritable(path),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(path),
+                // sled wraps the lock's failure into a text of its own.
+                _ if source.to_string().contains("could not acquire lock") => Self::InUse(path),
+                // sled's word for a header or a snapshot that does not read.
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                    Self::Corrupt { path, reason: source.to_string() }
+                }
+                _ => Self::Io { path, source },
+            },
+            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) | sled::Error::Unsupported(_) => {
+                Self::Corrupt { path, reason: error.to_string() }
+            }
+            sled::Error::CollectionNotFound(_) => Self::Corrupt { path, reason: error.to_string() },
+        }
+    }
+}
+
+/// Moves a folder beside itself under the first free name.
+fn set_aside(path: &Path, reason: &str) -> Result<PathBuf, StoreError> {
+    let name = |n: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".corrupt-{n}"));
+        PathBuf::from(name)
+    };
+    let aside = (1..MOST_ASIDE).map(name).find(|aside| !aside.exists()).unwrap_or_else(|| name(0));
+    std::fs::rename(path, &aside).map_err(|source| StoreError::Stuck {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+        source,
+    })?;
+    Ok(aside)
+}
+
+/// The format of the trees and their keys. Values carry a version of their own.
+const FORMAT: u32 = 1;
+/// Names tried for a store that is set aside; the last resort, `.corrupt-0`, fails where it is taken.
+const MOST_ASIDE: u32 = 10_000;
+const FORMAT_KEY: &[u8] = b"format";
+const TIME_KEY: &[u8] = b"time";
+const HOST_KEY: &[u8] = b"host";
+const ROAD_KEY: &[u8] = b"road";
+/// sled's page cache: everything is read once, at start, so that little is enough.
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;
