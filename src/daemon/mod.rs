@@ -157,3 +157,6 @@ fn walk(mut engine: Engine, observed: &Receiver<Message>, to_sink: &mpsc::Sender
     deliver(&mut verdicts);
     engine.tally().clone()
 }
+
+#[cfg(test)]
+mod simulated_kernel;
