@@ -34,7 +34,7 @@ impl Numbers {
 }
 
 fn subjects(count: u64) -> Vec<Subject> {
-    let of = |n| Subject {
+    let of = |n: u64| Subject {
         image: Identity::new(format!("TEAM{:06}:com.example.program-{n}", n % 977)),
         initiator: n
             .is_multiple_of(3)
