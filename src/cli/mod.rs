@@ -11,8 +11,10 @@ mod flows;
 mod generate;
 mod inputs;
 mod processes;
+mod record;
 mod replay;
 mod run;
+mod source;
 mod state;
 mod summary;
 
@@ -40,6 +42,7 @@ enum Verb {
     Flows(flows::Args),
     Processes(processes::Args),
     Run(run::Args),
+    Record(record::Args),
     Baseline(baseline::Args),
     Feedback(feedback::Args),
     Calibrate(calibrate::Args),
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Verb::Flows(args) => flows::run(&args),
         Verb::Processes(args) => processes::run(&args),
         Verb::Run(args) => run::run(&args),
+        Verb::Record(args) => record::run(&args),
         Verb::Baseline(args) => baseline::run(&args),
         Verb::Feedback(args) => feedback::run(&args),
         Verb::Calibrate(args) => calibrate::run(&args),
