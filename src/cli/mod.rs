@@ -3,10 +3,13 @@
 //! Every flag is defined once, in the verb's `Args`; `--help`, the shell completions and the manual page come from that definition.
 //! Data goes to standard output, words for people to standard error.
 
+mod alerts;
 mod exit;
+mod explain;
 mod flows;
 mod generate;
 mod inputs;
+mod plot;
 mod processes;
 mod replay;
 mod run;
@@ -33,6 +36,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Replay(replay::Args),
+    Explain(explain::Args),
     Flows(flows::Args),
     Processes(processes::Args),
     Run(run::Args),
@@ -46,6 +50,7 @@ pub fn main() -> ExitCode {
     log_to_stderr(cli.verbose);
     let done = match cli.verb {
         Verb::Replay(args) => replay::run(&args),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Flows(args) => flows::run(&args),
         Verb::Processes(args) => processes::run(&args),
         Verb::Run(args) => run::run(&args),

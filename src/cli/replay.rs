@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, Write};
 
 use super::inputs::{self, Inputs, Setup};
 use super::{Failure, summary};
+use crate::alert::{Alert, Format};
 use crate::engine::{Engine, Verdict};
 use crate::source::Origins;
 
@@ -24,6 +25,12 @@ pub(super) struct Args {
     /// Prints findings that an exception covers as well; they carry the member `exception`.
     #[arg(long)]
     suppressed: bool,
+    /// The form of the alerts.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Prints alerts in at most 8,000 bytes, as they go to syslog.
+    #[arg(long)]
+    slim: bool,
     /// Prints no summary.
     #[arg(short, long)]
     quiet: bool,
@@ -38,11 +45,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut verdicts = Vec::new();
     let mut digests = 0;
+    let text = |alert: &Alert| {
+        if args.slim { alert.render_slim(args.format) } else { alert.render(args.format) }
+    };
     let mut print = |verdicts: &mut Vec<Verdict>| -> io::Result<()> {
         for verdict in verdicts.drain(..) {
             match verdict {
-                Verdict::Alert(alert) => writeln!(out, "{}", alert.to_json())?,
-                Verdict::Suppressed(alert) if args.suppressed => writeln!(out, "{}", alert.to_json())?,
+                Verdict::Alert(alert) => writeln!(out, "{}", text(&alert))?,
+                Verdict::Suppressed(alert) if args.suppressed => writeln!(out, "{}", text(&alert))?,
                 Verdict::Suppressed(_) => {}
                 Verdict::Digest(_) => digests += 1,
             }
