@@ -1,9 +1,9 @@
 //! From a capture file to the flow table: nanoseconds per packet, and memory with 100,000 live flows.
 //!
-//! Two captures are made first, the same in every run: a mix of short and long flows, and a few downloads in full-sized segments.
-//! Before divan's own table, a summary compares whole passes in turns: one that only reads the records, one that makes observations
-//! of them, and one that leads them into the flow table. The payload matches no protocol, so identification costs what it costs for
-//! unknown traffic.
+//! Three captures are made first, the same in every run: a mix of short DNS and HTTP flows and longer ones; the same mix captured without
+//! payload, which leaves reading, walk and table without identification; and a few downloads in full-sized segments. Before divan's
+//! own table, a summary compares whole passes in turns: one that only reads the records, one that makes observations of them, and one
+//! that leads them into the flow table.
 
 #![allow(clippy::print_stdout, reason = "a benchmark reports to the terminal")]
 
@@ -30,7 +30,7 @@ fn main() {
     drop(fs::remove_dir_all(&captures().folder));
 }
 
-const CAPTURES: [&str; 2] = ["mix", "bulk"];
+const CAPTURES: [&str; 3] = ["mix", "headers", "bulk"];
 
 #[divan::bench(args = CAPTURES, sample_count = 10)]
 fn records_only(bencher: Bencher<'_, '_>, name: &str) {
@@ -116,28 +116,33 @@ fn compare(name: &str) {
     }
 }
 
-/// What the process holds with many flows at once: each has exchanged two packets.
+/// What the process holds with many flows at once: after an attempt each, after the answer, and after eight segments that say nothing.
 fn live_flows() {
     let before = resident();
-    let mut table = FlowTable::<[u64; 8]>::new(Limits::default());
+    // As much as the engine keeps with a flow.
+    let mut table = FlowTable::<[u64; 10]>::new(Limits::default());
     let mut frames = Frames::default();
-    for round in 0..2 {
+    let server = (Ipv4Addr::new(198, 51, 100, 1), 443);
+    for round in 0..10 {
         for flow in 0..LIVE_FLOWS {
-            let client = Ipv4Addr::from_bits(0x0a00_0000 | (flow & 0xffff));
             let port = 1_024 + u16::try_from(flow >> 16).expect("fewer than 65,536 ports are used");
-            let syn = round == 0;
-            let frame = frames.tcp(client, port, Ipv4Addr::new(198, 51, 100, 1), 443, syn, 0);
+            let client = (Ipv4Addr::from_bits(0x0a00_0000 | (flow & 0xffff)), port);
+            let frame = match round {
+                0 => frames.tcp(client, server, true, 1, &[], 0),
+                1 => frames.tcp(server, client, false, 1, &[], 0),
+                _ => frames.tcp(client, server, false, round * 8, &[], 8),
+            };
             table.packet(&packet(frame, Timestamp::from_seconds(i64::from(round), 0)), &mut |_| {});
+        }
+        if let (0 | 1 | 9, Some(before), Some(after)) = (round, before, resident()) {
+            let each = (after - before) * f64::from(1 << 20) / f64::from(LIVE_FLOWS);
+            println!(
+                "{LIVE_FLOWS} live flows, {:2} packets each: {after:.1} MiB resident, {each:.0} bytes a flow",
+                round + 1
+            );
         }
     }
     assert_eq!(table.live(), LIVE_FLOWS as usize);
-    match (before, resident()) {
-        (Some(before), Some(after)) => println!(
-            "{LIVE_FLOWS} live flows: {after:.1} MiB resident, {:.0} bytes a flow",
-            (after - before) * f64::from(1 << 20) / f64::from(LIVE_FLOWS)
-        ),
-        _ => println!("{LIVE_FLOWS} live flows: resident memory is not known on this system"),
-    }
 }
 
 /// For how long this thread has run, where the system says so (Linux, Documentation/scheduler/sched-stats.rst).
@@ -170,6 +175,7 @@ fn packet(frame: &[u8], time: Timestamp) -> Packet {
 struct Captures {
     folder: PathBuf,
     mix: Capture,
+    headers: Capture,
     bulk: Capture,
 }
 
@@ -181,7 +187,11 @@ struct Capture {
 
 impl Captures {
     fn named(&self, name: &str) -> &Capture {
-        if name == "mix" { &self.mix } else { &self.bulk }
+        match name {
+            "mix" => &self.mix,
+            "headers" => &self.headers,
+            _ => &self.bulk,
+        }
     }
 }
 
@@ -190,13 +200,14 @@ fn captures() -> &'static Captures {
     CAPTURES.get_or_init(|| {
         let folder = std::env::temp_dir().join(format!("tidemark-bench-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("the temporary folder can be written");
-        let mix = write(&folder.join("mix.pcap"), mix);
-        let bulk = write(&folder.join("bulk.pcap"), bulk);
-        Captures { folder, mix, bulk }
+        let whole = write(&folder.join("mix.pcap"), usize::MAX, mix);
+        let headers = write(&folder.join("headers.pcap"), HEADERS, mix);
+        let bulk = write(&folder.join("bulk.pcap"), usize::MAX, bulk);
+        Captures { folder, mix: whole, headers, bulk }
     })
 }
 
-fn write(path: &Path, make: fn(&mut dyn FnMut(&[u8]))) -> Capture {
+fn write(path: &Path, snap: usize, make: fn(&mut dyn FnMut(&[u8]))) -> Capture {
     let mut out = BufWriter::new(File::create(path).expect("the temporary folder can be written"));
     let header: [u32; 6] = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 262_144, 1];
     out.write_all(&header.map(u32::to_le_bytes).concat()).expect("there is room");
@@ -205,12 +216,14 @@ fn write(path: &Path, make: fn(&mut dyn FnMut(&[u8]))) -> Capture {
         // Ten thousand packets a second.
         let micros = packets * 100;
         let length = u32::try_from(frame.len()).expect("frames are short");
+        let frame = &frame[..frame.len().min(snap)];
+        let captured = u32::try_from(frame.len()).expect("frames are short");
         let seconds = u32::try_from(1_700_000_000 + micros / 1_000_000).expect("before 2106");
-        let record = [seconds, (micros % 1_000_000) as u32, length, length];
+        let record = [seconds, (micros % 1_000_000) as u32, captured, length];
         out.write_all(&record.map(u32::to_le_bytes).concat()).expect("there is room");
         out.write_all(frame).expect("there is room");
         packets += 1;
-        bytes += u64::from(length);
+        bytes += u64::from(captured);
     });
     out.flush().expect("there is room");
     Capture { path: path.into(), packets, bytes }
@@ -235,13 +248,14 @@ fn mix(emit: &mut dyn FnMut(&[u8])) {
 /// Downloads side by side: two full segments for each acknowledgement, a few packets of each in a row.
 fn bulk(emit: &mut dyn FnMut(&[u8])) {
     let (mut random, mut frames) = (Random(2), Frames::default());
-    let server = Ipv4Addr::new(198, 51, 100, 1);
-    for _ in 0..20_000 {
+    let server = (Ipv4Addr::new(198, 51, 100, 1), 443);
+    for round in 0..20_000 {
         let client = Ipv4Addr::from_bits(0x0a00_0001 + u32::try_from(random.below(64)).expect("small"));
+        let client = (client, 50_000);
         for _ in 0..3 {
-            emit(frames.tcp(server, 443, client, 50_000, false, 1_448));
-            emit(frames.tcp(server, 443, client, 50_000, false, 1_448));
-            emit(frames.tcp(client, 50_000, server, 443, false, 0));
+            emit(frames.tcp(server, client, false, round, &[], 1_448));
+            emit(frames.tcp(server, client, false, round, &[], 1_448));
+            emit(frames.tcp(client, server, false, round, &[], 0));
         }
     }
 }
@@ -251,7 +265,7 @@ struct Conversation {
     server: Ipv4Addr,
     port: u16,
     is_udp: bool,
-    begun: bool,
+    sent: usize,
     left: usize,
 }
 
@@ -264,33 +278,40 @@ impl Conversation {
             server: Ipv4Addr::from_bits(0xc633_6400 | (*serial * 7 & 0x3ff)),
             port: u16::try_from(1_024 + (*serial >> 8)).expect("fewer than 2^24 conversations"),
             is_udp: kind < 45,
-            begun: false,
-            // Half are a question and an answer, most of the rest a page, a few go on and on.
+            sent: 0,
+            // Nearly half are a question and an answer, most of the rest a page, a few go on and on.
             left: if kind < 45 { 2 } else { 8 + random.below(if kind < 97 { 32 } else { 400 }) },
         }
     }
 
     fn next<'a>(&mut self, random: &mut Random, frames: &'a mut Frames) -> &'a [u8] {
         self.left -= 1;
-        let begins = !std::mem::replace(&mut self.begun, true);
-        let outward = begins || random.below(5) < 2;
-        let payload = match (self.is_udp, begins, random.below(10)) {
-            (true, ..) => 30 + random.below(200),
-            (_, true, _) | (_, _, 0..=3) => 0,
-            (_, _, 4..=6) => random.below(600),
-            _ => 1_448,
-        };
-        let (client, server) = ((self.client, self.port), (self.server, 61_000));
-        let (from, to) = if outward { (client, server) } else { (server, client) };
+        self.sent += 1;
+        let server_port = if self.is_udp { 53 } else { 80 };
+        let (client, server) = ((self.client, self.port), (self.server, server_port));
         if self.is_udp {
-            frames.udp(from.0, from.1, to.0, to.1, payload)
-        } else {
-            frames.tcp(from.0, from.1, to.0, to.1, begins, payload)
+            return match self.sent {
+                1 => frames.udp(client, server, DNS_QUERY),
+                _ => frames.udp(server, client, DNS_ANSWER),
+            };
         }
+        let (outward, text, payload) = match self.sent {
+            1 => (true, &[][..], 0),
+            2 => (true, HTTP_REQUEST, HTTP_REQUEST.len()),
+            3 => (false, HTTP_RESPONSE, 1_448),
+            _ => match random.below(10) {
+                0..=3 => (true, &[][..], 0),
+                4..=6 => (random.below(2) == 0, &[][..], random.below(600)),
+                _ => (false, &[][..], 1_448),
+            },
+        };
+        let (from, to) = if outward { (client, server) } else { (server, client) };
+        let sequence = u32::try_from(self.sent).expect("conversations are short") * 2_000;
+        frames.tcp(from, to, self.sent == 1, sequence, text, payload)
     }
 }
 
-/// Makes Ethernet frames in one buffer. The payload is bytes that no protocol begins with.
+/// Makes Ethernet frames in one buffer. Behind its text, the payload is bytes that no protocol begins with.
 #[derive(Default)]
 struct Frames {
     buffer: Vec<u8>,
@@ -299,27 +320,28 @@ struct Frames {
 impl Frames {
     fn tcp(
         &mut self,
-        from: Ipv4Addr,
-        port: u16,
-        to: Ipv4Addr,
-        to_port: u16,
+        from: (Ipv4Addr, u16),
+        to: (Ipv4Addr, u16),
         syn: bool,
+        sequence: u32,
+        text: &[u8],
         payload: usize,
     ) -> &[u8] {
-        self.ip(from, to, 6, 32 + payload);
-        self.ports(port, to_port);
-        self.buffer.extend([0; 8]);
+        self.ip(from.0, to.0, 6, 32 + payload);
+        self.ports(from.1, to.1);
+        self.buffer.extend(sequence.to_be_bytes());
+        self.buffer.extend([0; 4]);
         self.buffer.extend([0x80, if syn { 0x02 } else { 0x10 }]);
         self.buffer.extend([0; 18]);
-        self.payload(payload)
+        self.payload(text, payload)
     }
 
-    fn udp(&mut self, from: Ipv4Addr, port: u16, to: Ipv4Addr, to_port: u16, payload: usize) -> &[u8] {
-        self.ip(from, to, 17, 8 + payload);
-        self.ports(port, to_port);
-        self.buffer.extend(u16::try_from(8 + payload).expect("datagrams are short").to_be_bytes());
+    fn udp(&mut self, from: (Ipv4Addr, u16), to: (Ipv4Addr, u16), text: &[u8]) -> &[u8] {
+        self.ip(from.0, to.0, 17, 8 + text.len());
+        self.ports(from.1, to.1);
+        self.buffer.extend(u16::try_from(8 + text.len()).expect("datagrams are short").to_be_bytes());
         self.buffer.extend([0; 2]);
-        self.payload(payload)
+        self.payload(text, text.len())
     }
 
     fn ip(&mut self, from: Ipv4Addr, to: Ipv4Addr, protocol: u8, payload: usize) {
@@ -336,8 +358,10 @@ impl Frames {
         self.buffer.extend(to_port.to_be_bytes());
     }
 
-    fn payload(&mut self, length: usize) -> &[u8] {
-        self.buffer.resize(self.buffer.len() + length, 0xa7);
+    fn payload(&mut self, text: &[u8], length: usize) -> &[u8] {
+        let end = self.buffer.len() + length;
+        self.buffer.extend(text);
+        self.buffer.resize(end, 0xa7);
         &self.buffer
     }
 }
@@ -352,6 +376,17 @@ impl Random {
     }
 }
 
+const DNS_QUERY: &[u8] =
+    b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x00\x01\x00\x01";
+const DNS_ANSWER: &[u8] =
+    b"\x12\x34\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00\x07example\x03com\x00\x00\x01\x00\x01\
+    \xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01";
+const HTTP_REQUEST: &[u8] =
+    b"GET / HTTP/1.1\r\nHost: example.com\r\nUser-Agent: curl/8.7.1\r\nAccept: */*\r\n\r\n";
+const HTTP_RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 100000\r\n\r\n";
+
+/// Ethernet, IP and TCP headers with their options: all that is left of a packet where payload is not captured.
+const HEADERS: usize = 66;
 /// Bytes read at a time: what the capture reader takes as well.
 const BUFFER: usize = 256 * 1024;
 const ROUNDS: usize = 7;

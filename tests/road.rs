@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use tidemark::baseline::Store;
 use tidemark::engine::{Engine, Settings, Verdict};
 use tidemark::source::{Input, Merged, OpenOptions, Origins};
 
@@ -117,4 +118,46 @@ fn a_recording_in_parts_gives_the_same_bytes() {
     // The order in which a shell names them does not matter either.
     parts.reverse();
     assert_eq!(replay(&parts), whole);
+}
+
+/// The alerts of these inputs, each replayed by an engine that goes on where the one before was suspended, through a store on disk.
+fn replay_in_runs(runs: &[Vec<PathBuf>]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut alerts = String::new();
+    for inputs in runs {
+        let store = Store::open(&folder.path().join("state")).unwrap().store;
+        let mut verdicts = Vec::new();
+        let mut engine = Engine::resume(Settings::default(), &store.load().unwrap(), &mut verdicts).unwrap();
+        for observation in Merged::new(Input::all(inputs, Origins::Joined, &OpenOptions::default())) {
+            engine.observe(&observation, &mut verdicts);
+        }
+        store.write(&engine.suspend(&mut verdicts).unwrap()).unwrap();
+        for verdict in verdicts {
+            if let Verdict::Alert(alert) = verdict {
+                alerts.push_str(&alert.to_json());
+                alerts.push('\n');
+            }
+        }
+    }
+    alerts
+}
+
+#[test]
+fn a_stop_and_a_start_change_no_alert() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(fs::File::open(recording("fortnight.ndjson.gz")).unwrap())
+        .read_to_string(&mut text)
+        .unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let (first, second) = lines.split_at(lines.len() / 2);
+    let halves = [first, second].map(|half| {
+        let path = folder.path().join(format!("{}.ndjson", half.as_ptr() as usize));
+        fs::write(&path, half.join("\n") + "\n").unwrap();
+        path
+    });
+    let attack = [recording("attack.ndjson"), recording("attack.pcapng")];
+    let [first, second] = halves;
+    let runs = [vec![first], [vec![second], attack.to_vec()].concat()];
+    assert_eq!(replay_in_runs(&runs), replay(&demo()));
 }

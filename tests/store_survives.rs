@@ -13,6 +13,7 @@ fn numbered(n: u64) -> Checkpoint {
     let value = |subject: u64| [n.to_be_bytes(), subject.to_be_bytes()].concat().repeat(10);
     Checkpoint {
         time: Some(Timestamp::from_seconds(i64::try_from(n).unwrap(), 0)),
+        road: None,
         host: n.to_be_bytes().to_vec(),
         subjects: (0..SUBJECTS).map(|s| (format!("subject-{s:03}").into_bytes(), Some(value(s)))).collect(),
         feedback: vec![(format!("alert-{n}").into_bytes(), vec![1])],

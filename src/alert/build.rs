@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::attack::Attack;
 use super::document::{
     Alert, BaselineSection, Context, Coverage, ExceptionSection, FirstSeen, FlowSection, HostSection,
@@ -59,7 +61,7 @@ pub struct Surroundings {
 }
 
 /// The Mac, as the observations name it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Host {
     /// Its name.
     pub name: Arc<str>,

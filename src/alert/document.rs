@@ -119,13 +119,13 @@ impl<'de> Deserialize<'de> for Schema {
 pub struct FirstSeen {
     /// The pair of image and initiator.
     pub subject: Timestamp,
-    /// The image, whatever ran it; since tidemark started.
+    /// The image, whatever ran it; as far back as tidemark remembers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<Timestamp>,
-    /// The script, whatever ran it; since tidemark started.
+    /// The script, whatever ran it; as far back as tidemark remembers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script: Option<Timestamp>,
-    /// The destination, by this subject; since tidemark started.
+    /// The destination, by this subject; as far back as tidemark remembers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destination: Option<Timestamp>,
 }
@@ -137,7 +137,7 @@ pub struct TopDestination {
     pub name: Arc<str>,
     /// Bytes sent there since `first_seen`; a destination that was pushed out of the table begins anew.
     pub bytes_out: u64,
-    /// When the subject first used it since tidemark started.
+    /// When the subject first used it as far back as tidemark remembers.
     pub first_seen: Timestamp,
 }
 

@@ -43,6 +43,8 @@ pub struct Checkpoint {
     pub time: Option<Timestamp>,
     /// The Mac's state.
     pub host: Vec<u8>,
+    /// What the engine keeps beside the baselines, where a run ended in good order.
+    pub road: Option<Vec<u8>>,
     /// Subjects by key; `None` where one was forgotten.
     pub subjects: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Feedback that was taken, by its key.
@@ -56,6 +58,8 @@ pub struct Saved {
     pub time: Option<Timestamp>,
     /// The Mac's state; `None` where nothing was ever written.
     pub host: Option<Vec<u8>>,
+    /// What the engine kept beside the baselines; `None` where the run did not end in good order.
+    pub road: Option<Vec<u8>>,
     /// Subjects by key, in the order of the keys.
     pub subjects: Vec<(Vec<u8>, Vec<u8>)>,
 }
@@ -115,6 +119,9 @@ pub enum StoreError {
 }
 
 impl Store {
+    /// Where a Mac keeps its store.
+    pub const DEFAULT_FOLDER: &'static str = "/var/db/tidemark/store";
+
     /// Opens the store in a folder, and makes it where there is none. One that cannot be read is set aside beside it, as
     /// `<folder>.corrupt-<n>`, and a fresh one opened.
     ///
@@ -186,6 +193,10 @@ impl Store {
                 feedback.insert(key.as_slice(), value.as_slice())?;
             }
             host.insert(HOST_KEY, checkpoint.host.as_slice())?;
+            match &checkpoint.road {
+                Some(road) => host.insert(ROAD_KEY, road.as_slice())?,
+                None => host.remove(ROAD_KEY)?,
+            };
             if let Some(time) = checkpoint.time {
                 metadata.insert(TIME_KEY, &time.as_nanos().to_be_bytes())?;
             }
@@ -216,6 +227,7 @@ impl Store {
         Ok(Saved {
             time: nanos.map(Timestamp::from_nanos),
             host: self.host.get(HOST_KEY).map_err(wrong)?.map(|value| value.to_vec()),
+            road: self.host.get(ROAD_KEY).map_err(wrong)?.map(|value| value.to_vec()),
             subjects: subjects.collect::<Result<_, _>>().map_err(wrong)?,
         })
     }
@@ -293,7 +305,7 @@ fn set_aside(path: &Path, reason: &str) -> Result<PathBuf, StoreError> {
         name.push(format!(".corrupt-{n}"));
         PathBuf::from(name)
     };
-    let aside = (1..).map(name).find(|aside| !aside.exists()).unwrap_or_else(|| name(0));
+    let aside = (1..MOST_ASIDE).map(name).find(|aside| !aside.exists()).unwrap_or_else(|| name(0));
     std::fs::rename(path, &aside).map_err(|source| StoreError::Stuck {
         path: path.to_owned(),
         reason: reason.to_owned(),
@@ -304,8 +316,11 @@ fn set_aside(path: &Path, reason: &str) -> Result<PathBuf, StoreError> {
 
 /// The format of the trees and their keys. Values carry a version of their own.
 const FORMAT: u32 = 1;
+/// Names tried for a store that is set aside; the last resort, `.corrupt-0`, fails where it is taken.
+const MOST_ASIDE: u32 = 10_000;
 const FORMAT_KEY: &[u8] = b"format";
 const TIME_KEY: &[u8] = b"time";
 const HOST_KEY: &[u8] = b"host";
+const ROAD_KEY: &[u8] = b"road";
 /// sled's page cache: everything is read once, at start, so that little is enough.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;

@@ -4,8 +4,12 @@
 //! Data goes to standard output, words for people to standard error.
 
 mod alerts;
+mod baseline;
+mod calibrate;
+mod evidence;
 mod exit;
 mod explain;
+mod feedback;
 mod flows;
 mod generate;
 mod inputs;
@@ -13,6 +17,7 @@ mod plot;
 mod processes;
 mod replay;
 mod run;
+mod state;
 mod summary;
 
 use std::process::ExitCode;
@@ -37,9 +42,13 @@ struct Cli {
 enum Verb {
     Replay(replay::Args),
     Explain(explain::Args),
+    Evidence(evidence::Args),
     Flows(flows::Args),
     Processes(processes::Args),
     Run(run::Args),
+    Baseline(baseline::Args),
+    Feedback(feedback::Args),
+    Calibrate(calibrate::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -51,9 +60,13 @@ pub fn main() -> ExitCode {
     let done = match cli.verb {
         Verb::Replay(args) => replay::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Evidence(args) => evidence::run(&args),
         Verb::Flows(args) => flows::run(&args),
         Verb::Processes(args) => processes::run(&args),
         Verb::Run(args) => run::run(&args),
+        Verb::Baseline(args) => baseline::run(&args),
+        Verb::Feedback(args) => feedback::run(&args),
+        Verb::Calibrate(args) => calibrate::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

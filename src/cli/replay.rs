@@ -1,9 +1,10 @@
 //! `tidemark replay`: recordings and captures in, alerts out.
 
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 
 use super::inputs::{self, Inputs, Setup};
-use super::{Failure, summary};
+use super::{Failure, state, summary};
 use crate::alert::{Alert, Format};
 use crate::engine::{Engine, Verdict};
 use crate::source::Origins;
@@ -31,6 +32,12 @@ pub(super) struct Args {
     /// Prints alerts in at most 8,000 bytes, as they go to syslog.
     #[arg(long)]
     slim: bool,
+    /// Keeps the baselines, and what else the next run needs, in this folder: the next replay with it goes on where this one ends.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Begins from what this folder knows, and leaves it as it is: for the `state` that `tidemark evidence` writes.
+    #[arg(long, value_name = "DIR", conflicts_with = "state")]
+    from: Option<PathBuf>,
     /// Prints no summary.
     #[arg(short, long)]
     quiet: bool,
@@ -40,10 +47,16 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.setup.config()?;
-    let mut engine = Engine::new(args.setup.engine(&config)?);
+    let settings = Setup::engine(&config)?;
     let mut source = inputs::open(&args.inputs, Origins::Joined)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut verdicts = Vec::new();
+    let store = args.state.as_deref().map(state::open).transpose()?;
+    let from = args.from.as_deref().map(state::open).transpose()?;
+    let mut engine = match store.as_ref().or(from.as_ref()) {
+        Some(store) => state::resume(store, settings, &mut verdicts)?,
+        None => Engine::new(settings),
+    };
     let mut digests = 0;
     let text = |alert: &Alert| {
         if args.slim { alert.render_slim(args.format) } else { alert.render(args.format) }
@@ -65,7 +78,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             print(&mut verdicts)?;
         }
     }
-    engine.finish(&mut verdicts);
+    match &store {
+        Some(store) => state::suspend(store, &mut engine, &mut verdicts)?,
+        None => engine.finish(&mut verdicts),
+    }
     print(&mut verdicts)?;
     out.flush()?;
     let reports = source.reports();

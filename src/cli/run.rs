@@ -43,7 +43,7 @@ impl FromStr for SourceName {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.setup.config()?;
-    let settings = args.setup.engine(&config)?;
+    let settings = Setup::engine(&config)?;
     let (SourceName::Recording(path) | SourceName::Eslogger(path)) = &args.source;
     let source = inputs::open_paths(std::slice::from_ref(path), Origins::Joined, false)?.into_merged();
     let tally = daemon::run(source, Engine::new(settings), config.output.file.as_deref())

@@ -87,6 +87,7 @@ async fn supervise(
     thread::Builder::new().name("source".to_owned()).spawn(move || feed(source, &to_engine))?;
     let engine =
         thread::Builder::new().name("engine".to_owned()).spawn(move || walk(engine, &observed, &to_sink))?;
+    tracing::info!("running");
     let mut failed: Option<SinkError> = None;
     let mut unwritten = 0;
     while let Some(line) = alerts.recv().await {

@@ -145,6 +145,8 @@ fn shrunk<'a>(view: &View<'a>, channel: Channel, share: f64) -> View<'a> {
     let shrink = |sums: Sums| Sums {
         out: if channel == Channel::Volume { scaled(sums.out, share) } else { sums.out },
         new: scaled(sums.new, share),
+        // What comes back for an upload shrinks with it, so that the imbalance stays what it was.
+        received: if channel == Channel::Volume { scaled(sums.received, share) } else { sums.received },
         ..sums
     };
     View { hour: shrink(view.hour), day: shrink(view.day), ..*view }

@@ -16,6 +16,9 @@ mod settings;
 mod state;
 mod transfer;
 
+#[cfg(test)]
+mod tests;
+
 pub use crate::baseline::{PortClass, ProtocolUse};
 pub use detector::Detector;
 pub use finding::{

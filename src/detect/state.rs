@@ -51,6 +51,7 @@ impl Detector {
         Checkpoint {
             time: self.host.clock.latest(),
             host: encode(HOST_VERSION, &self.host),
+            road: None,
             subjects,
             feedback: Vec::new(),
         }

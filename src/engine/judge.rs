@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::surroundings::Memory;
 use super::{Tally, Verdict};
 use crate::alert::{Alert, Detection, Host, Lifecycle, Losses};
@@ -14,7 +16,7 @@ use crate::observation::{Direction, ZoneOffset};
 use crate::process::{Attribution, Method, Processes};
 
 /// What the engine keeps with each flow.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Tag {
     attribution: Attribution,
     /// Bytes that wait until it is known what they are.

@@ -8,9 +8,11 @@
 //! otherwise than one that stands.
 
 mod judge;
+mod state;
 mod surroundings;
 mod tally;
 
+pub use state::ResumeError;
 pub use tally::{SubjectTally, Tally};
 
 use std::sync::Arc;
@@ -113,18 +115,12 @@ impl Engine {
         }
     }
 
-    /// Goes on where an engine of the same host stopped: after this many events, with these findings open.
-    #[must_use]
-    pub fn resuming(self, sequence: u64, lifecycle: Lifecycle) -> Self {
-        Self { sequence, lifecycle, ..self }
-    }
-
-    /// How many events left so far: to be stored before they are delivered, so that no number is given twice.
+    /// How many events left so far; [`Engine::suspend`] stores it.
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
 
-    /// The findings that are open: to be stored beside the baselines.
+    /// The findings that are open; [`Engine::suspend`] stores them.
     pub fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
     }

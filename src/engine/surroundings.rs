@@ -1,6 +1,6 @@
 //! What else an analyst asks about the time around a finding: since when this is known, what changed lately, where it sends otherwise.
 //!
-//! None of it moves a score. All of it is bounded, and begins anew when tidemark starts.
+//! None of it moves a score. All of it is bounded, and goes with the engine's state from run to run.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::alert::{Losses, Surroundings, TopDestination};
 use crate::observation::{Clock, Gap, Timestamp};
 use crate::process::{Identity, Subject, Who};
 
 /// What the engine remembers beside the baselines.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct Memory {
     images: Seen<Identity, Image>,
     scripts: Seen<Arc<str>, Timestamp>,
@@ -27,7 +29,7 @@ pub(super) struct Memory {
 }
 
 /// An image's code.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Image {
     first: Timestamp,
     cdhash: Option<[u8; 20]>,
@@ -138,6 +140,22 @@ struct Seen<K, V> {
 impl<K, V> Default for Seen<K, V> {
     fn default() -> Self {
         Self { entries: HashMap::default() }
+    }
+}
+
+impl<K: Hash + Ord + Clone + Serialize, V: Serialize> Serialize for Seen<K, V> {
+    /// As a list in the order of the keys, which may be more than text.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut entries: Vec<(&K, &(Timestamp, V))> = self.entries.iter().collect();
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        serializer.collect_seq(entries)
+    }
+}
+
+impl<'de, K: Hash + Eq + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Seen<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let entries = Vec::<(K, (Timestamp, V))>::deserialize(deserializer)?;
+        Ok(Self { entries: entries.into_iter().collect() })
     }
 }
 

@@ -78,7 +78,7 @@ impl AddAssign for Counters {
 }
 
 /// The process that a source names for a flow.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FlowOwner {
     /// Owner of the socket.
     pub process: Option<ProcessKey>,
@@ -91,7 +91,7 @@ pub struct FlowOwner {
 /// Names a flow.
 ///
 /// Most flows of a capture are never printed, so a name is text only where a report brought it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FlowId {
     /// The `flow_id` of the reports, unique in their recording.
     Reported(Arc<str>),
@@ -110,7 +110,7 @@ impl fmt::Display for FlowId {
 }
 
 /// One flow: a 5-tuple and its process, from first to last packet or report.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Flow {
     /// Names the flow: unique in the run together with `origin`. A flow of packets that a report joins takes the report's name.
     pub id: FlowId,

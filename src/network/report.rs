@@ -1,11 +1,11 @@
 //! The account that the flow table gives of itself.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::packet::Undecoded;
 
 /// What the table took in, and what it could not.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableReport {
     /// Packets taken, those that could not be decoded among them.
     pub packets: u64,
@@ -17,6 +17,8 @@ pub struct TableReport {
     pub flows: u64,
     /// Flows that ended early to make room.
     pub evicted: u64,
+    /// Flows whose payload had to make room before it said what they speak.
+    pub cut_short: u64,
     /// Reports whose counters went backwards: the producer began to count anew.
     pub counter_resets: u64,
     /// Reports older than one already taken for the same flow; ignored.
@@ -28,7 +30,7 @@ pub struct TableReport {
 }
 
 /// Frames that belong to no flow, by reason.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndecodedCounts {
     /// The link type is none that tidemark reads.
     pub link_type: Count,
@@ -45,7 +47,7 @@ pub struct UndecodedCounts {
 }
 
 /// Packets and their bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// How many.
     pub packets: u64,

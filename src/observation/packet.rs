@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::{Direction, Timestamp};
 
@@ -31,7 +32,8 @@ pub struct Packet {
 
 /// Which capture a packet or flow belongs to. Captures of one Mac's one road share an origin; unrelated captures, in which the same
 /// addresses and flow ids may recur, each have their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Origin(pub u32);
 
 /// The process that macOS names for a packet.

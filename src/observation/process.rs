@@ -35,7 +35,7 @@ pub struct Message {
 }
 
 /// A process as `es_process_t` describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessInfo {
     /// The process.
     pub key: ProcessKey,
@@ -66,7 +66,7 @@ pub struct ProcessInfo {
 }
 
 /// Users and groups of an audit token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Credentials {
     /// Audit user: who logged in. `None` for system processes (`4294967295`).
     pub auid: Option<u32>,
@@ -79,7 +79,7 @@ pub struct Credentials {
 }
 
 /// The file that a process executes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Executable {
     /// Absolute path. With hard links any one of the names.
     pub path: Arc<str>,
@@ -88,7 +88,7 @@ pub struct Executable {
 }
 
 /// What the kernel knows of a code signature.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CodeSigning {
     /// `CS_*` bits of `osfmk/kern/cs_blobs.h`.
     pub flags: u32,

@@ -63,7 +63,7 @@ pub struct Role {
 }
 
 /// One process, as an alert describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessFacts {
     /// Identity of the image.
     pub identity: Identity,
@@ -146,7 +146,7 @@ impl Method {
 }
 
 /// Whose a flow is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Attribution {
     /// How the process was found.
     pub method: Method,
@@ -157,7 +157,7 @@ pub struct Attribution {
 }
 
 /// A process with what made it run: the answer of this room.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
     /// What is scored.
     pub subject: Subject,

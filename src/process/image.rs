@@ -1,5 +1,6 @@
 //! One image of one process, with everything that was true when it began.
 
+use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 
 use super::facts::{ProcessFacts, Script, Subject, Who};
@@ -9,7 +10,7 @@ use super::{identity, path};
 use crate::observation::{Exec, ProcessInfo, ProcessKey, Running, Timestamp};
 
 /// A program at work: what an alert tells of it, and what attribution knows of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Actor {
     pub(super) facts: Arc<ProcessFacts>,
     pub(super) traits: Traits,
@@ -17,7 +18,7 @@ pub(super) struct Actor {
 }
 
 /// How an image came to be known; a better word replaces a lesser one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Seen {
     /// Another process's event named it.
     Mentioned,
@@ -28,7 +29,7 @@ pub(super) enum Seen {
 }
 
 /// An image of a process.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Image {
     /// The generation that it was given.
     pub(super) pidversion: Option<i32>,
@@ -49,6 +50,7 @@ pub(super) struct Image {
     pub(super) responsible: Option<Actor>,
     /// Earlier images and ancestors, nearest first.
     pub(super) ancestors: Arc<[Arc<ProcessFacts>]>,
+    #[serde(skip)]
     who: OnceLock<Arc<Who>>,
 }
 

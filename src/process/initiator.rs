@@ -10,6 +10,7 @@
 //!                               ► curl, the same process: sh is glue, so still Automator
 //! ```
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use super::facts::{Identity, ProcessFacts};
@@ -18,7 +19,7 @@ use super::role::{self, Kind};
 use super::{job, path};
 
 /// What made an image run, as far as it is known.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Cause {
     /// A program that is not glue.
     Program(Actor),

@@ -3,6 +3,7 @@
 //! Numbers are used again, exits are missed and flows are reported late, so a number leads to a list of processes, each with its
 //! lifetime. Live processes are bounded by dropping the one that was longest without any sign of life, ended ones by age and number.
 
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use super::image::Image;
 use crate::observation::{ProcessKey, Timestamp};
 
 /// One process from fork to exit.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Process {
     serial: u64,
     pub(super) pid: i32,
@@ -30,14 +31,14 @@ pub(super) struct Process {
 }
 
 /// Names one process for as long as it is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Handle {
     pid: i32,
     serial: u64,
 }
 
 /// All processes by number.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Lifetimes {
     /// Oldest first; at most the last one lives.
     by_pid: HashMap<i32, SmallVec<[Process; 1]>>,

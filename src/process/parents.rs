@@ -1,6 +1,7 @@
 //! Who started a process whose start was not seen.
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
 use super::Processes;
 use super::image::{Actor, Image};
@@ -9,13 +10,13 @@ use super::lifetimes::Handle;
 use crate::observation::{ProcessInfo, Timestamp};
 
 /// Processes whose chain has a hole, by the number of the parent that they wait for. Each is looked at again only when that parent comes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Orphans {
     by_parent: HashMap<i32, Vec<Orphan>>,
     count: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Orphan {
     handle: Handle,
     info: ProcessInfo,

@@ -12,9 +12,10 @@ use super::tables::{
 };
 use super::{identity, path};
 use crate::observation::CodeSigning;
+use serde::{Deserialize, Serialize};
 
 /// What a program is to attribution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Kind {
     /// The root of all processes: it starts everything and means nothing.
     Launchd,
@@ -38,7 +39,7 @@ impl Kind {
 }
 
 /// What attribution knows of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Traits {
     /// What it is to attribution.
     pub(super) kind: Kind,

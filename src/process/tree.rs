@@ -1,5 +1,6 @@
 //! The process tree.
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ impl Settings {
 }
 
 /// What the tree holds and what it had to let go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Processes taken to be alive.
     pub live: usize,
@@ -66,8 +67,9 @@ pub struct Counts {
 }
 
 /// Every process that was seen, with the images it had.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Processes {
+    #[serde(skip)]
     pub(super) settings: Settings,
     pub(super) lifetimes: Lifetimes,
     counts: Counts,
@@ -80,6 +82,12 @@ impl Processes {
     /// An empty tree.
     pub fn new(settings: Settings) -> Self {
         Self { settings, ..Self::default() }
+    }
+
+    /// The same tree under these settings, which are no part of what is saved.
+    #[must_use]
+    pub fn with_settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
     }
 
     /// An image was replaced. Returns who the process is now; `None` where the exec was denied or is told a second time.

@@ -176,6 +176,11 @@ impl Active {
         self.budget < PACKET_COST
     }
 
+    /// Whether the stage looks back at payload.
+    pub(super) fn keeps_payload(&self) -> bool {
+        matches!(self.stage, Stage::Undecided | Stage::Reading(_))
+    }
+
     /// How much of each direction is kept.
     pub(super) fn limits(&self) -> Limits {
         match self.stage {

@@ -1,5 +1,7 @@
 //! A flow with what the table needs to know about it, in two halves.
 
+use serde::{Deserialize, Serialize};
+
 use super::aging::{Class, Link};
 use super::index::Key;
 use super::reports::LastReport;
@@ -14,6 +16,7 @@ pub(super) type Flows<T> = Slab<Hot, Cold<T>>;
 
 /// What every packet of a flow touches: three cache lines.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says a thing of its own, and none excludes another")]
 pub(super) struct Hot {
     pub(super) key: Key,
     /// What was not told yet; it is not in the flow's counters before it is told.
@@ -35,13 +38,15 @@ pub(super) struct Hot {
     pub(super) awaits_telling: bool,
     /// Whether its payload can still teach something.
     pub(super) is_inspected: bool,
+    /// Whether the inspection saw any payload.
+    pub(super) saw_payload: bool,
     /// Whether the process that the owner acts for is known.
     pub(super) knows_effective: bool,
     pub(super) counted_by: CountedBy,
 }
 
 /// Who counts a flow. One that is reported is counted by its reports, and packets only identify it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum CountedBy {
     /// Its packets.
     Packets,
@@ -57,8 +62,6 @@ pub(super) struct Cold<T> {
     pub(super) flow: Flow,
     pub(super) tag: T,
     pub(super) inspection: Inspection,
-    /// Whether the inspection saw any payload.
-    pub(super) saw_payload: bool,
     /// What the flow's producer said last.
     pub(super) last_report: Option<Box<LastReport>>,
 }
@@ -101,9 +104,9 @@ impl<T> Cold<T> {
     }
 
     /// Gives the inspection back. Where only reports were seen, it knows nothing that they do not.
-    pub(super) fn finish_inspection(&mut self, identifier: &mut Identifier) -> bool {
+    pub(super) fn finish_inspection(&mut self, hot: &Hot, identifier: &mut Identifier) -> bool {
         let inspection = std::mem::take(&mut self.inspection);
-        if self.last_report.is_some() && !self.saw_payload {
+        if self.last_report.is_some() && !hot.saw_payload {
             identifier.finish(inspection, &mut self.flow.identified.clone());
             return false;
         }

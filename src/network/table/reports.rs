@@ -1,11 +1,12 @@
 //! Flows that a producer counts, and tells in reports.
 
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 use super::FlowTable;
 use super::aging::Class;
 use super::entry::{Cold, CountedBy, Hot};
-use super::index::{Key, Sighting};
+use super::index::{KERNEL, Key, Sighting};
 use super::slab::Slot;
 use crate::network::flow::{Counters, Flow, FlowId, FlowOwner, FlowUpdate};
 use crate::network::identify::Identified;
@@ -13,7 +14,7 @@ use crate::network::protocol::{Evidence, Protocol};
 use crate::observation::{Direction, FlowReport, FlowState, Timestamp};
 
 /// What a producer said last about a flow.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct LastReport {
     time: Timestamp,
     /// Its counters.
@@ -174,7 +175,10 @@ impl<T: Default> FlowTable<T> {
             (Some(known), Some(reported)) if known.pid == reported.pid => {
                 known.pidversion = known.pidversion.or(reported.pidversion);
             }
-            (unknown @ None, reported) => *unknown = reported,
+            (known, Some(reported)) if known.is_none_or(|known| known.pid == KERNEL) => {
+                *known = Some(reported);
+                flow.owner.name = None;
+            }
             _ => {}
         }
         hot.pid = flow.owner.process.map(|process| process.pid);
@@ -183,7 +187,7 @@ impl<T: Default> FlowTable<T> {
         flow.owner.name = flow.owner.name.take().or_else(|| report.process.clone());
         flow.interface = flow.interface.take().or_else(|| report.interface.clone());
         flow.direction = flow.direction.or(report.direction);
-        let labelled = label.is_some_and(|label| cold.take_label(label));
+        let labelled = label.is_some_and(|label| cold.take_label(label, hot.saw_payload));
         let named = report.server_name.as_ref().is_some_and(|name| {
             let metadata = cold.flow.identified.metadata.get_or_insert_default();
             let is_news = metadata.server_name.is_none();
@@ -214,10 +218,9 @@ impl<T: Default> FlowTable<T> {
 
 impl<T> Cold<T> {
     /// Takes the label that the producer gave, unless the payload itself said something.
-    fn take_label(&mut self, label: Protocol) -> bool {
+    fn take_label(&mut self, label: Protocol, saw_payload: bool) -> bool {
         let identified = &mut self.flow.identified;
-        if self.saw_payload && identified.evidence == Evidence::Payload || identified.protocol == Some(label)
-        {
+        if saw_payload && identified.evidence == Evidence::Payload || identified.protocol == Some(label) {
             return false;
         }
         identified.protocol = Some(label);

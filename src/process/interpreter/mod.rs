@@ -7,6 +7,7 @@
 mod commands;
 mod syntax;
 
+use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use super::facts::{Script, ScriptSource};
 use super::{path, token};
 
 /// A family of interpreters that read their command line alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Language {
     Bun,
     Deno,
