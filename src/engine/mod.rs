@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::alert::{Alert, Host, Losses};
 use crate::baseline::Priors;
 use crate::detect::{self, Detector, Digest};
-use crate::exceptions::Exceptions;
+use crate::exceptions::{Exceptions, Ledger};
 use crate::network::{Destinations, FlowTable, Limits, TableReport};
 use crate::observation::{Observation, RecordingHeader, Timestamp, ZoneOffset};
 use crate::process::{self, Processes};
@@ -71,6 +71,8 @@ pub struct Engine {
     detector: Detector,
     destinations: Destinations,
     exceptions: Arc<Exceptions>,
+    /// Bytes of the hour under exceptions that have a limit.
+    ledger: Ledger,
     host: Host,
     zone: ZoneOffset,
     losses: Losses,
@@ -97,6 +99,7 @@ impl Engine {
             detector: Detector::new(settings.detection, settings.priors),
             destinations: Destinations::default(),
             exceptions: settings.exceptions,
+            ledger: Ledger::default(),
             host: Host { name: Arc::from("unknown"), os_version: None },
             zone: ZoneOffset::default(),
             losses: Losses::default(),
@@ -195,6 +198,7 @@ impl Engine {
             detector: &mut self.detector,
             destinations: &self.destinations,
             exceptions: &self.exceptions,
+            ledger: &mut self.ledger,
             host: &self.host,
             zone: self.zone,
             losses: &mut self.losses,

@@ -14,6 +14,7 @@ use super::{Engine, Settings, Verdict};
 use crate::alert::{Host, Losses};
 use crate::baseline::{Checkpoint, Saved};
 use crate::detect::{Detector, StateError};
+use crate::exceptions::Ledger;
 use crate::network::{FlowTable, Limits, Suspended};
 use crate::observation::{Timestamp, ZoneOffset};
 use crate::process::Processes;
@@ -25,6 +26,8 @@ struct Road {
     host: Host,
     zone: ZoneOffset,
     losses: Losses,
+    #[serde(default)]
+    ledger: Ledger,
     sequence: u64,
     awake: Option<Duration>,
     now: Option<Timestamp>,
@@ -68,6 +71,7 @@ impl Engine {
         engine.host = road.host;
         engine.zone = road.zone;
         engine.losses = road.losses;
+        engine.ledger = road.ledger;
         engine.sequence = road.sequence;
         engine.awake = road.awake;
         engine.now = road.now;
@@ -94,6 +98,7 @@ impl Engine {
             host: self.host.clone(),
             zone: self.zone,
             losses: self.losses.clone(),
+            ledger: self.ledger.clone(),
             sequence: self.sequence,
             awake: self.awake,
             now: self.now,
