@@ -5,6 +5,7 @@
 
 mod baseline;
 mod calibrate;
+mod exceptions;
 mod exit;
 mod feedback;
 mod flows;
@@ -43,6 +44,7 @@ enum Verb {
     Baseline(baseline::Args),
     Feedback(feedback::Args),
     Calibrate(calibrate::Args),
+    Exceptions(exceptions::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Verb::Baseline(args) => baseline::run(&args),
         Verb::Feedback(args) => feedback::run(&args),
         Verb::Calibrate(args) => calibrate::run(&args),
+        Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

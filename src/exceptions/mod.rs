@@ -159,6 +159,11 @@ impl Exceptions {
                 }
             }
         }
+        Ok(Self::index(exceptions))
+    }
+
+    /// From exceptions by rank, whose ids differ.
+    fn index(exceptions: Vec<Exception>) -> Self {
         let mut all = Self::default();
         for (at, exception) in exceptions.iter().enumerate() {
             let image = exception.conditions.iter().find_map(|condition| match condition {
@@ -174,7 +179,7 @@ impl Exceptions {
             }
         }
         all.ranked = exceptions;
-        Ok(all)
+        all
     }
 
     /// How many there are.
@@ -190,6 +195,38 @@ impl Exceptions {
     /// Each, by rank.
     pub fn iter(&self) -> impl Iterator<Item = &Exception> {
         self.ranked.iter()
+    }
+
+    /// These and others.
+    ///
+    /// # Errors
+    /// Where two have one id.
+    pub fn and(self, others: Self) -> Result<Self, Rejected> {
+        Self::new(self.ranked.into_iter().chain(others.ranked).collect())
+    }
+
+    /// All but those with these ids.
+    #[must_use]
+    pub fn without(self, ids: &[String]) -> Self {
+        Self::index(self.ranked.into_iter().filter(|exception| !ids.contains(&exception.id)).collect())
+    }
+
+    /// As if they were in force on every day.
+    #[must_use]
+    pub fn dateless(self) -> Self {
+        let always =
+            |exception| Exception { created: Day(jiff::civil::Date::MIN), expires: None, ..exception };
+        Self::index(self.ranked.into_iter().map(always).collect())
+    }
+
+    /// As if they were in force on every day and at every hour: for asking what could be hidden at all.
+    #[must_use]
+    pub fn whenever(self) -> Self {
+        let mut all = self.dateless();
+        for exception in &mut all.ranked {
+            exception.conditions.retain(|condition| !matches!(condition, Condition::Window(_)));
+        }
+        all
     }
 
     /// The exception that decides on a finding: `channels` are those that count in it.

@@ -50,7 +50,8 @@ pub fn suggest(stored: &Stored, governance: &Governance) -> String {
     line("limits.bytes_out_per_hour", &format!("{limit} # {}", bytes_in_words(limit)));
     who(&behaviour, stored.is_signed(), &mut line);
     whereto(&behaviour, &mut line);
-    if behaviour.arguments.len() > 1 {
+    let length: usize = behaviour.arguments.iter().skip(1).map(|argument| argument.len()).sum();
+    if (1..=MOST_ARGUMENTS).contains(&length) {
         let arguments: Vec<String> =
             behaviour.arguments.iter().skip(1).map(|argument| quoted(&Glob::escape(argument))).collect();
         line("# narrower still: match.arguments", &format!("[{}]", arguments.join(", ")));
@@ -119,7 +120,10 @@ fn limit(bytes: u64) -> u64 {
 /// Below this a limit would be about the size of a handshake, which differs from one connection to the next.
 const LEAST_LIMIT: u64 = 10_000;
 
-/// A TOML basic string (TOML 1.0, "String").
+/// A TOML basic string: JSON's escapes are among its own, and it wants DEL escaped as well (TOML 1.0, "String").
 fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F")
 }
+
+/// A longer command line, in bytes, is no help to whoever reads a stanza.
+const MOST_ARGUMENTS: usize = 400;
