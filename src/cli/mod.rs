@@ -7,6 +7,7 @@ mod alerts;
 mod baseline;
 mod calibrate;
 mod evidence;
+mod exceptions;
 mod exit;
 mod explain;
 mod feedback;
@@ -52,6 +53,7 @@ enum Verb {
     Baseline(baseline::Args),
     Feedback(feedback::Args),
     Calibrate(calibrate::Args),
+    Exceptions(exceptions::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         Verb::Baseline(args) => baseline::run(&args),
         Verb::Feedback(args) => feedback::run(&args),
         Verb::Calibrate(args) => calibrate::run(&args),
+        Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };
