@@ -10,6 +10,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::detect;
+use crate::sink;
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -19,8 +20,8 @@ pub struct Config {
     pub detection: detect::Settings,
     /// Exceptions.
     pub exceptions: ExceptionsConfig,
-    /// Where alerts go.
-    pub output: OutputConfig,
+    /// The spool and where alerts go.
+    pub delivery: sink::Settings,
 }
 
 /// `[exceptions]`.
@@ -29,14 +30,6 @@ pub struct Config {
 pub struct ExceptionsConfig {
     /// A folder whose `*.toml` files hold exceptions; relative to the configuration's own folder. None by default.
     pub directory: Option<PathBuf>,
-}
-
-/// `[output]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OutputConfig {
-    /// The file that `tidemark run` appends alerts to, one JSON document a line; standard output where none is named.
-    pub file: Option<PathBuf>,
 }
 
 /// The configuration cannot be used: a sentence with the file and, where there is one, the line and the key.
@@ -57,6 +50,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// The key and its rule.
         source: detect::InvalidSetting,
+    },
+    /// A setting of the delivery cannot be kept.
+    #[error("{path}: [delivery] {source}")]
+    Delivery {
+        /// The file.
+        path: PathBuf,
+        /// The rule.
+        source: sink::InvalidSetting,
     },
     /// The text is not a configuration.
     #[error("{path}: {source}")]
@@ -82,11 +83,16 @@ impl Config {
             .detection
             .validate()
             .map_err(|source| ConfigError::Invalid { path: path.to_owned(), source })?;
+        config
+            .delivery
+            .validate()
+            .map_err(|source| ConfigError::Delivery { path: path.to_owned(), source })?;
         // A path in the file means the same wherever the command is started.
         let folder = path.parent().unwrap_or(Path::new(""));
-        for named in [&mut config.exceptions.directory, &mut config.output.file].into_iter().flatten() {
+        if let Some(named) = &mut config.exceptions.directory {
             *named = folder.join(&named);
         }
+        config.delivery.resolve(folder);
         Ok(config)
     }
 
@@ -110,14 +116,16 @@ mod tests {
         // Every key stands in it, as a comment where it has no default value.
         let uncommented: String = text
             .lines()
-            .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line))
+            .map(|line| {
+                line.strip_prefix("# ").filter(|l| l.contains(" = ") || l.starts_with("[[")).unwrap_or(line)
+            })
             .fold(String::new(), |mut all, line| {
                 all.push_str(line);
                 all.push('\n');
                 all
             });
         let all = Config::parse(&uncommented).unwrap();
-        assert!(all.exceptions.directory.is_some() && all.output.file.is_some());
+        assert!(all.exceptions.directory.is_some() && all.delivery.sinks.len() == 5);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod inputs;
 mod processes;
 mod replay;
 mod run;
+mod sink;
 mod state;
 mod summary;
 
@@ -37,6 +38,7 @@ enum Verb {
     Flows(flows::Args),
     Processes(processes::Args),
     Run(run::Args),
+    Sink(sink::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -50,6 +52,7 @@ pub fn main() -> ExitCode {
         Verb::Flows(args) => flows::run(&args),
         Verb::Processes(args) => processes::run(&args),
         Verb::Run(args) => run::run(&args),
+        Verb::Sink(args) => sink::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

@@ -24,7 +24,9 @@ pub enum SecretError {
         source: io::Error,
     },
     /// Others can read or change it.
-    #[error("the secret {path} has mode {mode:04o}, so that others than its owner can use it: chmod 600 {path}")]
+    #[error(
+        "the secret {path} has mode {mode:04o}, so that others than its owner can use it: chmod 600 {path}"
+    )]
     Open {
         /// The file.
         path: PathBuf,
@@ -32,7 +34,9 @@ pub enum SecretError {
         mode: u32,
     },
     /// Someone else owns it.
-    #[error("the secret {path} belongs to user {owner}: chown it to root or to the user that tidemark runs as")]
+    #[error(
+        "the secret {path} belongs to user {owner}: chown it to root or to the user that tidemark runs as"
+    )]
     Owner {
         /// The file.
         path: PathBuf,

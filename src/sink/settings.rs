@@ -42,7 +42,7 @@ pub enum SinkSettings {
     Elastic(HttpSettings),
     /// NDJSON by POST.
     Webhook(HttpSettings),
-    /// RFC 5424 over TLS: best effort, see [`super::syslog`].
+    /// RFC 5424 over TLS: best effort, see [`super::SyslogSink`].
     Syslog(SyslogSettings),
 }
 
@@ -81,7 +81,8 @@ pub struct HttpSettings {
     pub name: String,
     /// The whole address, such as `https://splunk.example.com:8088/services/collector/event`; for `elastic` the address before `/_bulk`.
     pub url: String,
-    /// A file that holds the HEC token, the Elastic API key, or the webhook's bearer token. Only its owner may read it.
+    /// A file that holds the HEC token, the Elastic API key, or the webhook's bearer token; or a whole `Authorization` value such as `Basic …`.
+    /// Only its owner may read it.
     pub token_file: Option<PathBuf>,
     /// The index: optional for HEC, `tidemark-alerts` by default for Elastic, without meaning for a webhook.
     pub index: Option<String>,
@@ -145,7 +146,9 @@ pub enum InvalidSetting {
     #[error("two sinks are named {0:?}")]
     Twice(String),
     /// Events leave the Mac in the clear.
-    #[error("sink {0:?}: the address begins with https://, or with http:// where the receiver is on this Mac")]
+    #[error(
+        "sink {0:?}: the address begins with https://, or with http:// where the receiver is on this Mac"
+    )]
     Clear(String),
     /// A number that must not be 0.
     #[error("{0} is at least 1")]
@@ -193,7 +196,8 @@ impl Settings {
             if !names.insert(name) {
                 return Err(InvalidSetting::Twice(name.to_owned()));
             }
-            if let SinkSettings::Hec(http) | SinkSettings::Elastic(http) | SinkSettings::Webhook(http) = sink {
+            if let SinkSettings::Hec(http) | SinkSettings::Elastic(http) | SinkSettings::Webhook(http) = sink
+            {
                 http.validate()?;
             }
             if let Some(tls) = sink.tls()
@@ -291,7 +295,8 @@ mod tests {
     #[test]
     fn a_collector_needs_a_name_and_an_address() {
         let settings =
-            parse("[[sink]]\ntype='hec'\nname='splunk'\nurl='https://s.example:8088/x'\ntoken_file='t'").unwrap();
+            parse("[[sink]]\ntype='hec'\nname='splunk'\nurl='https://s.example:8088/x'\ntoken_file='t'")
+                .unwrap();
         let SinkSettings::Hec(hec) = &settings.sinks[0] else { panic!("{settings:?}") };
         assert!(hec.gzip && hec.ack_seconds == 0 && hec.batch_events == 100);
     }
@@ -313,7 +318,12 @@ mod tests {
         let sink = |url: &str| parse(&format!("[[sink]]\ntype='webhook'\nname='w'\nurl='{url}'"));
         assert!(sink("http://127.0.0.1:8088/x").is_ok());
         assert!(sink("http://localhost/x").is_ok());
-        for url in ["http://siem.example/x", "http://localhost.evil.example/", "http://127.0.0.1.evil.example", "ftp://x"] {
+        for url in [
+            "http://siem.example/x",
+            "http://localhost.evil.example/",
+            "http://127.0.0.1.evil.example",
+            "ftp://x",
+        ] {
             assert!(sink(url).unwrap_err().contains("https://"), "{url}");
         }
     }
@@ -328,7 +338,8 @@ mod tests {
 
     #[test]
     fn a_certificate_without_its_key_is_refused() {
-        let error = parse("[[sink]]\ntype='syslog'\nname='s'\naddress='h:6514'\ntls={certificate_file='c.pem'}");
+        let error =
+            parse("[[sink]]\ntype='syslog'\nname='s'\naddress='h:6514'\ntls={certificate_file='c.pem'}");
         assert!(error.unwrap_err().contains("go together"));
     }
 

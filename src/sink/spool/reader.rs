@@ -92,7 +92,13 @@ impl Reader {
         let oldest = self.shared.oldest(queue).map_or(next, |oldest| oldest.first);
         let at = self.cursor.at(queue);
         if at.line > next {
-            tracing::warn!(sink = self.sink, queue = queue.name(), cursor = at.line, next, "the cursor is ahead of the spool; what the spool holds is sent again");
+            tracing::warn!(
+                sink = self.sink,
+                queue = queue.name(),
+                cursor = at.line,
+                next,
+                "the cursor is ahead of the spool; what the spool holds is sent again"
+            );
             *at = Position { line: oldest, segment: oldest, offset: 0 };
         }
         if at.line < oldest {
@@ -145,11 +151,8 @@ impl Reader {
         if lines.is_empty() {
             return Ok(self.skip_rest(queue, segment, at.line));
         }
-        let after = Position {
-            line: at.line + lines.len() as u64,
-            segment: segment.first,
-            offset: start + taken,
-        };
+        let after =
+            Position { line: at.line + lines.len() as u64, segment: segment.first, offset: start + taken };
         Ok(Some(Batch { queue, lines, first: at.line, after }))
     }
 
@@ -157,7 +160,13 @@ impl Reader {
     fn skip_rest(&mut self, queue: Queue, segment: Segment, line: u64) -> Option<Batch> {
         let end = segment.first + segment.lines;
         let lost = end.saturating_sub(line);
-        tracing::warn!(sink = self.sink, queue = queue.name(), segment = segment.first, lost, "a spool segment is damaged; the lines that are missing are counted");
+        tracing::warn!(
+            sink = self.sink,
+            queue = queue.name(),
+            segment = segment.first,
+            lost,
+            "a spool segment is damaged; the lines that are missing are counted"
+        );
         self.shared.damaged(queue, lost);
         *self.cursor.at(queue) = Position { line: end, segment: end, offset: 0 };
         self.shared.passed(&self.sink, self.cursor.lines());

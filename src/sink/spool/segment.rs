@@ -77,7 +77,8 @@ pub(super) fn create(folder: &Path, queue: Queue, header: &Header) -> Result<(Se
         .truncate(true)
         .open(&path)
         .map_err(SpoolError::io("make", &path))?;
-    let begun = file.write_all(&line).and_then(|()| sync(&file)).and_then(|()| File::open(folder)?.sync_all());
+    let begun =
+        file.write_all(&line).and_then(|()| sync(&file)).and_then(|()| File::open(folder)?.sync_all());
     if let Err(error) = begun {
         // An empty segment is no loss; the next opening removes it where this fails.
         let _ = fs::remove_file(&path);

@@ -175,7 +175,11 @@ impl Shared {
         let unsent = (oldest.first + oldest.lines).saturating_sub(slowest.max(oldest.first));
         queued.dropped += unsent;
         if unsent > 0 {
-            tracing::warn!(queue = queue.name(), lines = unsent, "the spool's cap took lines that were not sent");
+            tracing::warn!(
+                queue = queue.name(),
+                lines = unsent,
+                "the spool's cap took lines that were not sent"
+            );
         }
         true
     }
@@ -194,8 +198,7 @@ impl Shared {
             };
             status.queues.insert(queue.name(), of);
         }
-        status.passed =
-            state.cursors.iter().map(|(sink, next)| (sink.clone(), next.iter().sum())).collect();
+        status.passed = state.cursors.iter().map(|(sink, next)| (sink.clone(), next.iter().sum())).collect();
         status
     }
 

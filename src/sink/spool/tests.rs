@@ -29,9 +29,7 @@ fn segments(folder: &TempDir, queue: Queue) -> Vec<PathBuf> {
     let mut paths: Vec<_> = fs::read_dir(folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{}-", queue.name()))
-        })
+        .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{}-", queue.name())))
         .collect();
     paths.sort();
     paths
