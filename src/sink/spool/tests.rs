@@ -240,6 +240,62 @@ fn a_line_longer_than_a_batch_is_a_batch_of_its_own() {
     assert_eq!(drain(&mut reader), [long.as_str(), "z"]);
 }
 
+/// A file system of 128 KiB on a folder, where this process may mount one.
+struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    fn mount(folder: &'a Path) -> Option<Self> {
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"])
+            .arg(folder)
+            .output()
+            .is_ok_and(|output| output.status.success());
+        mounted.then_some(Self(folder))
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+#[test]
+fn on_a_full_disk_telemetry_makes_room_and_what_was_spooled_stays() {
+    let folder = tempdir().unwrap();
+    let Some(_disk) = SmallDisk::mount(folder.path()) else {
+        println!("SKIPPED: this process may not mount a small file system");
+        return;
+    };
+    let mut spool = open(&folder, Caps::default());
+    let mut reader = spool.reader("siem").unwrap();
+    let kilobyte = "x".repeat(1_000);
+    while spool.append(Queue::Telemetry, &[&kilobyte]).is_ok() {}
+    let mut spooled = Vec::new();
+    let full = loop {
+        let line = event(spooled.len()) + &kilobyte;
+        match spool.append(Queue::Alerts, &[&line]) {
+            Ok(number) => assert_eq!(number, spooled.len() as u64),
+            Err(error) => break error,
+        }
+        spooled.push(line);
+    };
+    assert!(spooled.len() > 50, "telemetry made room for {}", spooled.len());
+    assert!(spool.status().queues["telemetry"].dropped > 50);
+    assert!(matches!(full, SpoolError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull));
+    let mut read = Vec::new();
+    while let Some(batch) = reader.next(100, 10_000).unwrap() {
+        read.extend(batch.lines.clone());
+        // The cursor finds no room either, and goes on in memory.
+        let _ = reader.advance(&batch);
+    }
+    assert_eq!(read, spooled, "no half line");
+    // Room comes back with what was sent.
+    fs::remove_file(segments(&folder, Queue::Telemetry).remove(0)).unwrap();
+    drop(reader);
+    assert_eq!(spool.append(Queue::Alerts, &["{}"]).unwrap(), spooled.len() as u64);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
