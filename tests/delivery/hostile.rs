@@ -64,7 +64,14 @@ impl Hostile {
         tls: Option<TlsAcceptor>,
         script: impl Fn(usize, &Request) -> Act + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
+        // Where another one has just died, its port is free a moment later.
+        let listener = loop {
+            match TcpListener::bind(address).await {
+                Ok(listener) => break listener,
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        };
         let address = listener.local_addr().unwrap();
         let script: Script = Arc::new(script);
         let (taken, seen) = (Arc::default(), Arc::default());
