@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::{detect, exceptions};
+use crate::{detect, exceptions, sink};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -19,16 +19,8 @@ pub struct Config {
     pub detection: detect::Settings,
     /// Exceptions.
     pub exceptions: exceptions::Settings,
-    /// Where alerts go.
-    pub output: OutputConfig,
-}
-
-/// `[output]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OutputConfig {
-    /// The file that `tidemark run` appends alerts to, one JSON document a line; standard output where none is named.
-    pub file: Option<PathBuf>,
+    /// The spool and where alerts go.
+    pub delivery: sink::Settings,
 }
 
 /// The configuration cannot be used: a sentence with the file and, where there is one, the line and the key.
@@ -49,6 +41,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// The key and its rule.
         source: detect::InvalidSetting,
+    },
+    /// A setting of the delivery cannot be kept.
+    #[error("{path}: [delivery] {source}")]
+    Delivery {
+        /// The file.
+        path: PathBuf,
+        /// The rule.
+        source: sink::InvalidSetting,
     },
     /// The text is not a configuration.
     #[error("{path}: {source}")]
@@ -74,15 +74,17 @@ impl Config {
             .detection
             .validate()
             .map_err(|source| ConfigError::Invalid { path: path.to_owned(), source })?;
+        config
+            .delivery
+            .validate()
+            .map_err(|source| ConfigError::Delivery { path: path.to_owned(), source })?;
         // A path in the file means the same wherever the command is started.
         let folder = path.parent().unwrap_or(Path::new(""));
-        for named in
-            [&mut config.exceptions.directory, &mut config.exceptions.managed, &mut config.output.file]
-                .into_iter()
-                .flatten()
+        for named in [&mut config.exceptions.directory, &mut config.exceptions.managed].into_iter().flatten()
         {
             *named = folder.join(&named);
         }
+        config.delivery.resolve(folder);
         Ok(config)
     }
 
@@ -106,7 +108,9 @@ mod tests {
         // Every key stands in it, as a comment where it has no default value.
         let uncommented: String = text
             .lines()
-            .map(|line| line.strip_prefix("# ").filter(|l| l.contains(" = ")).unwrap_or(line))
+            .map(|line| {
+                line.strip_prefix("# ").filter(|l| l.contains(" = ") || l.starts_with("[[")).unwrap_or(line)
+            })
             .fold(String::new(), |mut all, line| {
                 all.push_str(line);
                 all.push('\n');
@@ -116,7 +120,7 @@ mod tests {
         assert!(
             all.exceptions.directory.is_some()
                 && all.exceptions.managed.is_some()
-                && all.output.file.is_some()
+                && all.delivery.sinks.len() == 5
         );
     }
 

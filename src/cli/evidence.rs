@@ -28,7 +28,7 @@ use crate::source::{Origins, RecordingWriter};
 pub(super) struct Args {
     /// File with one alert, `-`, or id.
     alert: String,
-    /// The file of alerts in which an id is looked up; `output.file` of the configuration where none is named.
+    /// The file of alerts in which an id is looked up; the first file sink of the configuration where none is named.
     #[arg(long, value_name = "FILE")]
     alerts: Option<PathBuf>,
     /// The recordings and captures that gave the alert.
@@ -46,7 +46,7 @@ const AROUND: Duration = Duration::from_secs(5 * 60);
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.setup.config()?;
-    let stored = args.alerts.as_deref().or(config.output.file.as_deref());
+    let stored = args.alerts.as_deref().or(config.delivery.file());
     let found = alerts::find(&args.alert, stored)?;
     let [alert] = found.as_slice() else {
         let message = format!("{} names {} alerts: give the id of one event", args.alert, found.len());

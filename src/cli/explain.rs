@@ -26,7 +26,7 @@ use crate::process::Method;
 pub(super) struct Args {
     /// File, `-`, or id.
     alert: String,
-    /// The file of alerts in which an id is looked up; `output.file` of the configuration where none is named.
+    /// The file of alerts in which an id is looked up; the first file sink of the configuration where none is named.
     #[arg(long, value_name = "FILE")]
     alerts: Option<PathBuf>,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.setup.config()?;
-    let stored = args.alerts.as_deref().or(config.output.file.as_deref());
+    let stored = args.alerts.as_deref().or(config.delivery.file());
     let found = alerts::find(&args.alert, stored)?;
     let mut out = anstream::stdout().lock();
     for (at, alert) in found.iter().enumerate() {

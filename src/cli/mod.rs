@@ -19,6 +19,7 @@ mod processes;
 mod record;
 mod replay;
 mod run;
+mod sink;
 mod source;
 mod state;
 mod summary;
@@ -54,6 +55,7 @@ enum Verb {
     Feedback(feedback::Args),
     Calibrate(calibrate::Args),
     Exceptions(exceptions::Args),
+    Sink(sink::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -74,6 +76,7 @@ pub fn main() -> ExitCode {
         Verb::Feedback(args) => feedback::run(&args),
         Verb::Calibrate(args) => calibrate::run(&args),
         Verb::Exceptions(args) => exceptions::run(&args),
+        Verb::Sink(args) => sink::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

@@ -1,10 +1,11 @@
 //! `tidemark run`: the daemon.
 
+use std::path::PathBuf;
+
 use super::inputs::Setup;
 use super::source::SourceName;
-use super::{Code, Failure};
-use crate::daemon;
-use crate::engine::Engine;
+use super::{Code, Failure, state};
+use crate::daemon::{self, Wiring};
 
 /// Runs in the foreground: takes observations as they come and delivers alerts.
 ///
@@ -20,6 +21,9 @@ pub(super) struct Args {
     /// Where observations come from: `live` (this Mac), `recording:FILE` or `eslogger:-` (standard input).
     #[arg(long, value_name = "SOURCE", default_value = "live")]
     source: SourceName,
+    /// The folder that keeps what was learnt, the spool of events that no receiver has yet, and the status.
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE)]
+    state: PathBuf,
     #[command(flatten)]
     setup: Setup,
 }
@@ -28,8 +32,25 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.setup.config()?;
     let settings = Setup::engine(&config)?;
     let source = args.source.open()?;
-    let tally = daemon::run(source, Engine::new(settings), config.output.file.as_deref())
-        .map_err(|error| Failure::new(Code::Io, error))?;
+    let store = state::open(&args.state)?;
+    let mut verdicts = Vec::new();
+    let engine = state::resume(&store, settings, &mut verdicts)?;
+    let wiring = Wiring {
+        state: args.state.clone(),
+        delivery: config.delivery,
+        store: Some(store),
+        host: host_name(),
+        resumed: verdicts,
+    };
+    let tally = daemon::run(source, engine, wiring).map_err(|error| Failure::new(Code::Io, error))?;
     tracing::info!(observations = tally.observations, "stopped");
     Ok(())
 }
+
+/// The name of this machine in events about the sensor itself.
+pub(super) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Where a LaunchDaemon keeps what it must not lose.
+pub(super) const DEFAULT_STATE: &str = "/Library/Application Support/Tidemark/State";

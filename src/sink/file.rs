@@ -1,117 +1,199 @@
-//! Alerts appended to a file, one JSON document a line.
+//! Events appended to a file, one JSON document a line.
 
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
-use tokio::fs::{File, OpenOptions};
-use tokio::io::AsyncWriteExt;
+use super::event::Event;
+use super::outcome::Outcome;
+use super::settings::FileSettings;
+use crate::observation::Timestamp;
 
-/// Appends lines to a file, or to standard output.
+/// Appends lines to a file.
 ///
-/// Each line is one write, so that a reader never sees half of one, and it is on the disk before [`FileSink::deliver`] returns. A file
-/// that was renamed or removed meanwhile (newsyslog, logrotate) is opened anew.
+/// Each line is one write, so that a reader never sees half of one, and all are on the disk before [`FileSink::deliver`] returns. A file that
+/// was renamed or removed meanwhile (newsyslog, logrotate) is opened anew. Rotation renames, and never copies and truncates, which most
+/// collectors misread: `alerts.ndjson` becomes `alerts.ndjson.1`, that becomes `.2`, and the oldest goes.
 #[derive(Debug)]
 pub struct FileSink {
-    path: Option<PathBuf>,
+    path: PathBuf,
+    rotate_bytes: u64,
+    rotate_daily: bool,
+    keep: u32,
     file: Option<File>,
-}
-
-/// A line could not be delivered.
-#[derive(Debug, Error)]
-#[error("cannot write alerts to {target}: {source}")]
-pub struct SinkError {
-    /// The file, or standard output.
-    pub target: String,
-    /// Why.
-    pub source: io::Error,
+    /// Tells the wall clock's time; only the day matters.
+    clock: fn() -> Timestamp,
 }
 
 impl FileSink {
-    /// To a file, which is made if it is not there.
-    ///
-    /// # Errors
-    /// Where it cannot be opened for writing.
-    pub async fn open(path: &Path) -> Result<Self, SinkError> {
-        let mut sink = Self { path: Some(path.to_owned()), file: None };
-        sink.file = Some(append(path).await.map_err(|source| sink.error(source))?);
-        Ok(sink)
+    /// The file is made when there is something to write.
+    pub fn new(settings: &FileSettings) -> Self {
+        Self {
+            path: settings.path.clone(),
+            rotate_bytes: u64::from(settings.rotate_mib) << 20,
+            rotate_daily: settings.rotate_daily,
+            keep: settings.keep,
+            file: None,
+            clock: now,
+        }
     }
 
-    /// To standard output.
-    pub fn stdout() -> Self {
-        Self { path: None, file: None }
+    /// Appends events.
+    pub fn deliver(&mut self, events: &[Event]) -> Outcome {
+        match self.write(events) {
+            Ok(()) => Outcome::Delivered,
+            Err(error) => Outcome::later(format!("cannot write {}: {error}", self.path.display())),
+        }
     }
 
-    /// Delivers one line; `line` has no line end.
-    ///
-    /// # Errors
-    /// Where the line is not written whole.
-    pub async fn deliver(&mut self, line: &str) -> Result<(), SinkError> {
-        let mut bytes = Vec::with_capacity(line.len().saturating_add(1));
-        bytes.extend_from_slice(line.as_bytes());
-        bytes.push(b'\n');
-        self.write(&bytes).await.map_err(|source| self.error(source))
+    fn write(&mut self, events: &[Event]) -> io::Result<()> {
+        for event in events {
+            let mut file = self.open()?;
+            if self.is_full(&file)? {
+                drop(file);
+                self.rotate()?;
+                file = self.open()?;
+            }
+            let mut bytes = Vec::with_capacity(event.line.len() + 1);
+            bytes.extend_from_slice(event.line.as_bytes());
+            bytes.push(b'\n');
+            let before = file.metadata()?.len();
+            if let Err(error) = file.write_all(&bytes) {
+                // Half a line must not stand before the next attempt's whole one.
+                file.set_len(before)?;
+                return Err(error);
+            }
+            self.file = Some(file);
+        }
+        self.file.as_ref().map_or(Ok(()), File::sync_data)
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(path) = self.path.as_deref() else {
-            let mut stdout = tokio::io::stdout();
-            stdout.write_all(bytes).await?;
-            return stdout.flush().await;
+    /// The file that the path names now.
+    fn open(&mut self) -> io::Result<File> {
+        if let Some(file) = self.file.take()
+            && is_still(&file, &self.path)
+        {
+            return Ok(file);
+        }
+        OpenOptions::new().create(true).append(true).mode(MODE).open(&self.path)
+    }
+
+    /// Whether a file takes no more: it has its size, or the day is another than that of its last line.
+    fn is_full(&self, file: &File) -> io::Result<bool> {
+        let about = file.metadata()?;
+        if about.len() == 0 {
+            return Ok(false);
+        }
+        let day = |seconds: i64| seconds.div_euclid(SECONDS_A_DAY);
+        let another_day = self.rotate_daily && day(about.mtime()) != day((self.clock)().as_seconds());
+        Ok(another_day || (self.rotate_bytes > 0 && about.len() >= self.rotate_bytes))
+    }
+
+    fn rotate(&self) -> io::Result<()> {
+        let numbered = |number: u32| {
+            let mut name = self.path.as_os_str().to_owned();
+            name.push(format!(".{number}"));
+            PathBuf::from(name)
         };
-        let file = match self.file.take() {
-            Some(file) if is_still(&file, path).await => file,
-            _ => append(path).await?,
-        };
-        let file = self.file.insert(file);
-        file.write_all(bytes).await?;
-        file.flush().await?;
-        file.sync_data().await
+        if self.keep == 0 {
+            return fs::remove_file(&self.path);
+        }
+        for number in (1..self.keep).rev() {
+            match fs::rename(numbered(number), numbered(number + 1)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        fs::rename(&self.path, numbered(1))
     }
-
-    fn error(&self, source: io::Error) -> SinkError {
-        let target = self
-            .path
-            .as_ref()
-            .map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
-        SinkError { target, source }
-    }
-}
-
-async fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path).await
 }
 
 /// Whether the path still names this open file.
-async fn is_still(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let (Ok(open), Ok(named)) = (file.metadata().await, tokio::fs::metadata(path).await) else {
-        return false;
-    };
+fn is_still(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(named)) = (file.metadata(), fs::metadata(path)) else { return false };
     (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
+
+fn now() -> Timestamp {
+    let now = jiff::Timestamp::now();
+    Timestamp::from_seconds(now.as_second(), 0)
+}
+
+/// Alerts tell what people do: only the owner and the group read them.
+const MODE: u32 = 0o640;
+const SECONDS_A_DAY: i64 = 86_400;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::spool::Queue;
 
-    #[tokio::test]
-    async fn a_file_that_was_moved_is_opened_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("alerts.ndjson");
-        let mut sink = FileSink::open(&path).await.unwrap();
-        sink.deliver("{\"a\":1}").await.unwrap();
-        std::fs::rename(&path, folder.path().join("alerts.ndjson.0")).unwrap();
-        sink.deliver("{\"a\":2}").await.unwrap();
-        assert_eq!(std::fs::read_to_string(folder.path().join("alerts.ndjson.0")).unwrap(), "{\"a\":1}\n");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"a\":2}\n");
+    fn sink(path: &Path, rest: &str) -> FileSink {
+        let text = format!("name='f'\npath='{}'\n{rest}", path.display());
+        FileSink::new(&toml::from_str(&text).unwrap())
     }
 
-    #[tokio::test]
-    async fn a_folder_is_no_file() {
+    fn event(number: u32) -> Event {
+        let line = format!(r#"{{"id":"{number}","time":"2026-11-24T10:00:00Z"}}"#);
+        Event::parse(line, Queue::Alerts).unwrap()
+    }
+
+    fn lines(path: &Path) -> Vec<String> {
+        fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_file_that_was_moved_is_opened_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let error = FileSink::open(folder.path()).await.unwrap_err();
-        assert!(error.to_string().contains("cannot write alerts to"));
+        let (path, moved) = (folder.path().join("alerts.ndjson"), folder.path().join("moved"));
+        let mut sink = sink(&path, "");
+        assert_eq!(sink.deliver(&[event(1)]), Outcome::Delivered);
+        fs::rename(&path, &moved).unwrap();
+        assert_eq!(sink.deliver(&[event(2)]), Outcome::Delivered);
+        assert_eq!(lines(&moved), [event(1).line]);
+        assert_eq!(lines(&path), [event(2).line]);
+    }
+
+    #[test]
+    fn a_full_file_is_renamed_and_the_oldest_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alerts.ndjson");
+        let mut sink = sink(&path, "keep=2");
+        sink.rotate_bytes = 60;
+        for number in 0..8 {
+            assert_eq!(sink.deliver(&[event(number)]), Outcome::Delivered);
+        }
+        assert_eq!(lines(&path), [event(6).line, event(7).line]);
+        assert_eq!(lines(&folder.path().join("alerts.ndjson.1")), [event(4).line, event(5).line]);
+        assert_eq!(lines(&folder.path().join("alerts.ndjson.2")), [event(2).line, event(3).line]);
+        assert!(!folder.path().join("alerts.ndjson.3").exists());
+    }
+
+    #[test]
+    fn a_new_day_begins_a_new_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alerts.ndjson");
+        let mut sink = sink(&path, "");
+        sink.deliver(&[event(1)]);
+        sink.clock = || Timestamp::from_seconds(now().as_seconds() + SECONDS_A_DAY, 0);
+        sink.deliver(&[event(2)]);
+        assert_eq!(lines(&path), [event(2).line]);
+        assert_eq!(lines(&folder.path().join("alerts.ndjson.1")), [event(1).line]);
+    }
+
+    #[test]
+    fn a_folder_is_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let outcome = sink(folder.path(), "").deliver(&[event(1)]);
+        assert!(matches!(outcome, Outcome::Later { why, .. } if why.contains("cannot write")));
+    }
+
+    #[test]
+    fn others_cannot_read_alerts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alerts.ndjson");
+        sink(&path, "").deliver(&[event(1)]);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o007, 0);
     }
 }
