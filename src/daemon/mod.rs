@@ -9,6 +9,10 @@
 //! Both channels are bounded. A recorded source waits where the engine is behind: nothing is lost. On a signal the engine takes what is
 //! already queued before it, tells what its flows still hold, and the sink writes every alert that was made before the process ends.
 
+mod stop;
+
+pub use stop::StopSignal;
+
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -87,6 +91,7 @@ async fn supervise(
     thread::Builder::new().name("source".to_owned()).spawn(move || feed(source, &to_engine))?;
     let engine =
         thread::Builder::new().name("engine".to_owned()).spawn(move || walk(engine, &observed, &to_sink))?;
+    tracing::info!("running");
     let mut failed: Option<SinkError> = None;
     let mut unwritten = 0;
     while let Some(line) = alerts.recv().await {
@@ -152,3 +157,6 @@ fn walk(mut engine: Engine, observed: &Receiver<Message>, to_sink: &mpsc::Sender
     deliver(&mut verdicts);
     engine.tally().clone()
 }
+
+#[cfg(test)]
+mod simulated_kernel;
