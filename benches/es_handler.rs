@@ -48,7 +48,8 @@ fn many_arguments(bencher: Bencher<'_, '_>) {
 
 fn measure(bencher: Bencher<'_, '_>, execs: &[Exec]) {
     let mut live = Live::new();
-    let handler = Handler::new(live.outbox("endpoint_security").expect("reading has not begun"));
+    let Some(outbox) = live.outbox("endpoint_security") else { return };
+    let handler = Handler::new(outbox);
     let header = live.next();
     assert!(matches!(header, Some(Observation::Recording(_))));
     let taken = std::cell::RefCell::new(live);

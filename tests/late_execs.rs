@@ -1,5 +1,7 @@
 //! Flows that arrive before the process events that explain them, as at the start of a daemon and in the rush of a boot.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says where")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
