@@ -7,6 +7,11 @@ use tidemark::network::identify::{Identified, Identifier, Segment, Start};
 use tidemark::network::{FlowTable, Limits};
 use tidemark::observation::{LinkType, Observation, Origin, Packet, PacketOwner, Timestamp, Transport};
 use tidemark::source::capture;
+use tidemark::source::live::Moment;
+use tidemark::source::network_statistics::{Lookup, Session};
+use tidemark::source::packet_tap;
+use tidemark::source::running::{Listed, UniqueIdentity};
+use tidemark::source::unified_log::LogReader;
 
 /// A target's name and what it does.
 pub type Target = (&'static str, fn(&[u8]));
@@ -22,6 +27,10 @@ pub const TARGETS: &[Target] = &[
     ("socks", socks),
     ("quic", quic),
     ("dtls", dtls),
+    ("network_statistics", network_statistics),
+    ("packet_tap", packet_tap),
+    ("unified_log", unified_log),
+    ("running", running),
 ];
 
 /// The capture readers, and the flow table behind them.
@@ -152,4 +161,53 @@ fn speak(transport: Transport, port: u16, midstream: bool, segments: &[(bool, u3
     identifier.finish(inspection, &mut identified);
     assert!(identified.protocol.is_some(), "every flow has a label in the end");
     assert_eq!(identifier.held_bytes(), 0, "a flow that ended holds nothing");
+}
+
+/// Messages of the kernel's statistics, each datagram behind two bytes of length, and the session that they are for.
+pub fn network_statistics(mut bytes: &[u8]) {
+    struct Nothing;
+    impl Lookup for Nothing {
+        fn generation(&mut self, _: i32, _: u64) -> Option<i32> {
+            None
+        }
+        fn interface(&mut self, _: u32) -> Option<std::sync::Arc<str>> {
+            None
+        }
+    }
+    let mut now = Moment { wall: Timestamp::EPOCH, steady: std::time::Duration::ZERO };
+    let mut session = Session::new("fuzz-", Origin(0), now);
+    let mut out = Vec::new();
+    while let [low, high, rest @ ..] = bytes {
+        let length = usize::from(u16::from_le_bytes([*low, *high])).min(rest.len());
+        let (datagram, rest) = rest.split_at(length);
+        bytes = rest;
+        while session.next_action(now, &mut out).is_some() {}
+        session.receive(datagram, now, &mut Nothing, &mut out);
+        now.steady += session.patience(now);
+        out.clear();
+    }
+}
+
+/// A buffer of the packet tap.
+pub fn packet_tap(bytes: &[u8]) {
+    let mut out = Vec::new();
+    packet_tap::Session::new(Origin(0)).receive(bytes, Timestamp::EPOCH, &mut out);
+}
+
+/// The stream of the unified log.
+pub fn unified_log(bytes: &[u8]) {
+    LogReader::new(bytes, Origin(0)).for_each(drop);
+}
+
+/// What system calls return on a process: its unique identity, a signing identity, then its arguments.
+pub fn running(bytes: &[u8]) {
+    let (unique, rest) = bytes.split_at(bytes.len().min(UniqueIdentity::LENGTH));
+    let (identity, arguments) = rest.split_at(rest.len().min(32));
+    let listed = Listed {
+        unique: UniqueIdentity::parse(unique),
+        signing_id: identity.to_vec(),
+        arguments: arguments.to_vec(),
+        ..Listed::default()
+    };
+    let _ = listed.observe(Timestamp::EPOCH);
 }

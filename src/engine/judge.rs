@@ -42,7 +42,8 @@ pub(super) struct Judge<'a> {
     pub(super) out: &'a mut Vec<Verdict>,
 }
 
-/// How long a flow's first bytes wait for its protocol and its server's name, in event time: the identification itself stops after 3 s.
+/// How long a flow's first bytes wait for its protocol, its server's name and its process, in event time: the identification itself stops
+/// after 3 s, and a process event comes within milliseconds of its flow, on either side of it.
 const WAIT: Duration = Duration::from_secs(4);
 
 impl Judge<'_> {
@@ -55,14 +56,17 @@ impl Judge<'_> {
         }
         self.count(flow, &tag.attribution, growth, phase);
         tag.waiting += growth;
-        let decided =
-            flow.identified.protocol.is_some() || phase == Phase::Ended || time.since(flow.start) >= WAIT;
-        if !decided {
+        let known = flow.identified.protocol.is_some() && tag.attribution.who.is_some();
+        if !known && phase != Phase::Ended && time.since(flow.start) < WAIT {
             return;
         }
         let bytes = std::mem::take(&mut tag.waiting);
+        let Some(who) = tag.attribution.who.clone() else {
+            let bytes = bytes.bytes_out.saturating_add(bytes.bytes_in);
+            self.losses.unattributed_bytes = self.losses.unattributed_bytes.saturating_add(bytes);
+            return;
+        };
         let began = !std::mem::replace(&mut tag.told, true);
-        let Some(who) = tag.attribution.who.clone() else { return };
         let Some(destination) = far_end(self.destinations, flow) else { return };
         if self.exceptions.counts_traffic() && bytes.bytes_out > 0 {
             let behaviour = Behaviour::new(time, &who, flow, Some(&destination));
@@ -124,9 +128,6 @@ impl Judge<'_> {
     fn count(&mut self, flow: &Flow, attribution: &Attribution, growth: Counters, phase: Phase) {
         let bytes = growth.bytes_out.saturating_add(growth.bytes_in);
         self.losses.bytes = self.losses.bytes.saturating_add(bytes);
-        if attribution.who.is_none() {
-            self.losses.unattributed_bytes = self.losses.unattributed_bytes.saturating_add(bytes);
-        }
         if phase == Phase::Ended {
             self.tally.flow_ended(flow, attribution.method);
         }

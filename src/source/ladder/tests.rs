@@ -5,6 +5,7 @@ use crate::source::running::Listed;
 
 /// A Mac that offers some things and refuses others.
 #[derive(Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each thing is offered or not, independently of the others")]
 struct Offer {
     endpoint_security: Result<(), Denied>,
     eslogger: bool,

@@ -235,13 +235,11 @@ impl<'a> Iterator for Messages<'a> {
         let header = Header::read(&mut self.rest.clone());
         let length = header.map_or(have, |header| usize::from(header.length));
         let whole = if length >= HEADER_LENGTH { self.rest.part(length) } else { None };
-        match (header, whole) {
-            (Some(header), Some(message)) => Some(header.message(message)),
-            _ => {
-                self.rest.take_rest();
-                Some(Err(Fault::Length { length, have }))
-            }
+        if let (Some(header), Some(message)) = (header, whole) {
+            return Some(header.message(message));
         }
+        self.rest.take_rest();
+        Some(Err(Fault::Length { length, have }))
     }
 }
 

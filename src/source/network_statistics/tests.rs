@@ -6,8 +6,11 @@ use proptest::prelude::*;
 use super::simulation::{self, Source};
 use super::*;
 
-/// Messages that were compiled from Apple's structures, by release of XNU and name; `None` where they are not at hand.
-fn vectors() -> Option<Vec<(&'static str, BTreeMap<String, Vec<u8>>)>> {
+/// Messages by name.
+type Vectors = BTreeMap<String, Vec<u8>>;
+
+/// Messages that were compiled from Apple's structures, by release of XNU; `None` where they are not at hand.
+fn vectors() -> Option<Vec<(&'static str, Vectors)>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/reference/vectors");
     let mut all = Vec::new();
     for release in ["6153.141.1", "7195.141.2", "8796.141.3", "11417.121.6"] {

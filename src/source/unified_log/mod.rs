@@ -66,7 +66,7 @@ struct Event<'a> {
     #[serde(rename = "eventMessage", borrow, default)]
     message: Text<'a>,
     #[serde(rename = "eventType", borrow, default)]
-    event_type: Text<'a>,
+    kind: Text<'a>,
     #[serde(borrow)]
     timestamp: Text<'a>,
     #[serde(rename = "processID", default)]
@@ -166,7 +166,7 @@ enum Observed {
 impl Event<'_> {
     fn observe(&self, origin: Origin, interner: &mut Interner) -> Result<Observed, String> {
         let time = Timestamp::parse(&self.timestamp.0).map_err(|error| error.to_string())?;
-        if self.event_type.0 == LOSS {
+        if self.kind.0 == LOSS {
             return Ok(Observed::Loss(time));
         }
         if self.process_id != Some(KERNEL) {
