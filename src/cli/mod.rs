@@ -16,6 +16,7 @@ mod inputs;
 mod plot;
 mod processes;
 mod replay;
+mod report;
 mod run;
 mod state;
 mod summary;
@@ -43,6 +44,7 @@ enum Verb {
     Replay(replay::Args),
     Explain(explain::Args),
     Evidence(evidence::Args),
+    Report(report::Args),
     Flows(flows::Args),
     Processes(processes::Args),
     Run(run::Args),
@@ -61,6 +63,7 @@ pub fn main() -> ExitCode {
         Verb::Replay(args) => replay::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Evidence(args) => evidence::run(&args),
+        Verb::Report(args) => report::run(&args),
         Verb::Flows(args) => flows::run(&args),
         Verb::Processes(args) => processes::run(&args),
         Verb::Run(args) => run::run(&args),
