@@ -218,7 +218,7 @@ fn what(alert: &Alert, out: &mut impl Write) -> io::Result<()> {
     };
     writeln!(out, "  the process was found {surely}")?;
     if !alert.top_destinations.is_empty() {
-        writeln!(out, "  where this subject sends, since tidemark started:")?;
+        writeln!(out, "  where this subject sends, as far back as tidemark remembers:")?;
         let most = alert.top_destinations.iter().map(|d| d.bytes_out).max().unwrap_or(1).max(1);
         for destination in &alert.top_destinations {
             let bar = plot::bar(destination.bytes_out as f64 / most as f64);
