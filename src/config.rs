@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::detect;
+use crate::{detect, exceptions};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -18,17 +18,9 @@ pub struct Config {
     /// How departures are scored and when they alert.
     pub detection: detect::Settings,
     /// Exceptions.
-    pub exceptions: ExceptionsConfig,
+    pub exceptions: exceptions::Settings,
     /// Where alerts go.
     pub output: OutputConfig,
-}
-
-/// `[exceptions]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ExceptionsConfig {
-    /// A folder whose `*.toml` files hold exceptions; relative to the configuration's own folder. None by default.
-    pub directory: Option<PathBuf>,
 }
 
 /// `[output]`.
@@ -84,7 +76,11 @@ impl Config {
             .map_err(|source| ConfigError::Invalid { path: path.to_owned(), source })?;
         // A path in the file means the same wherever the command is started.
         let folder = path.parent().unwrap_or(Path::new(""));
-        for named in [&mut config.exceptions.directory, &mut config.output.file].into_iter().flatten() {
+        for named in
+            [&mut config.exceptions.directory, &mut config.exceptions.managed, &mut config.output.file]
+                .into_iter()
+                .flatten()
+        {
             *named = folder.join(&named);
         }
         Ok(config)
@@ -117,7 +113,11 @@ mod tests {
                 all
             });
         let all = Config::parse(&uncommented).unwrap();
-        assert!(all.exceptions.directory.is_some() && all.output.file.is_some());
+        assert!(
+            all.exceptions.directory.is_some()
+                && all.exceptions.managed.is_some()
+                && all.output.file.is_some()
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What several verbs share: input files, configuration, and how reading them may fail.
 
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +10,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{Code, Failure, summary};
 use crate::config::Config;
 use crate::engine;
-use crate::exceptions::{self, Exceptions};
 use crate::observation::Observation;
 use crate::source::{Input, Merged, OpenOptions, Origins, SourceReport};
 
@@ -44,31 +43,13 @@ impl Setup {
 
     /// The engine's settings from a configuration and the exceptions that it names.
     pub(super) fn engine(config: &Config) -> Result<engine::Settings, Failure> {
-        let exceptions = match &config.exceptions.directory {
-            Some(folder) => load_exceptions(folder)?,
-            None => Exceptions::default(),
-        };
+        let exceptions = config.exceptions.load().map_err(|error| Failure::new(Code::Config, error))?;
         Ok(engine::Settings {
             detection: config.detection.clone(),
             exceptions: Arc::new(exceptions),
             ..engine::Settings::default()
         })
     }
-}
-
-fn load_exceptions(folder: &Path) -> Result<Exceptions, Failure> {
-    let unreadable = |path: &Path, error: io::Error| {
-        Failure::new(Code::Config, format!("cannot read the exceptions in {}: {error}", path.display()))
-    };
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
-        let path = entry.map_err(|error| unreadable(folder, error))?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
-            all.extend(exceptions::parse(&path, &text).map_err(|error| Failure::new(Code::Config, error))?);
-        }
-    }
-    Exceptions::new(all).map_err(|error| Failure::new(Code::Config, error))
 }
 
 impl Inputs {

@@ -7,6 +7,7 @@ mod alerts;
 mod baseline;
 mod calibrate;
 mod evidence;
+mod exceptions;
 mod exit;
 mod explain;
 mod feedback;
@@ -15,9 +16,11 @@ mod generate;
 mod inputs;
 mod plot;
 mod processes;
+mod record;
 mod replay;
 mod report;
 mod run;
+mod source;
 mod state;
 mod summary;
 
@@ -48,9 +51,11 @@ enum Verb {
     Flows(flows::Args),
     Processes(processes::Args),
     Run(run::Args),
+    Record(record::Args),
     Baseline(baseline::Args),
     Feedback(feedback::Args),
     Calibrate(calibrate::Args),
+    Exceptions(exceptions::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -67,9 +72,11 @@ pub fn main() -> ExitCode {
         Verb::Flows(args) => flows::run(&args),
         Verb::Processes(args) => processes::run(&args),
         Verb::Run(args) => run::run(&args),
+        Verb::Record(args) => record::run(&args),
         Verb::Baseline(args) => baseline::run(&args),
         Verb::Feedback(args) => feedback::run(&args),
         Verb::Calibrate(args) => calibrate::run(&args),
+        Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::surroundings::Memory;
 use super::{Tally, Verdict};
 use crate::alert::{Alert, Detection, Host, Lifecycle, Losses};
-use crate::detect::{Activity, Detector, Disposition, ProtocolUse};
-use crate::exceptions::Exceptions;
+use crate::detect::{Activity, Detector, Disposition, ProtocolUse, Severity};
+use crate::exceptions::{Action, Behaviour, Exception, Exceptions, Ledger};
 use crate::network::{Counters, Destinations, Evidence, Flow, FlowUpdate, Phase, Protocol, Reach};
 
 use crate::observation::{Direction, ZoneOffset};
@@ -31,6 +31,7 @@ pub(super) struct Judge<'a> {
     pub(super) detector: &'a mut Detector,
     pub(super) destinations: &'a Destinations,
     pub(super) exceptions: &'a Exceptions,
+    pub(super) ledger: &'a mut Ledger,
     pub(super) host: &'a Host,
     pub(super) zone: ZoneOffset,
     pub(super) losses: &'a mut Losses,
@@ -63,6 +64,10 @@ impl Judge<'_> {
         let began = !std::mem::replace(&mut tag.told, true);
         let Some(who) = tag.attribution.who.clone() else { return };
         let Some(destination) = far_end(self.destinations, flow) else { return };
+        if self.exceptions.counts_traffic() && bytes.bytes_out > 0 {
+            let behaviour = Behaviour::new(time, &who, flow, Some(&destination));
+            self.exceptions.count(&behaviour, bytes.bytes_out, self.ledger);
+        }
         let activity = Activity {
             time,
             zone: self.zone,
@@ -93,15 +98,21 @@ impl Judge<'_> {
             losses: self.memory.losses(self.losses, time),
             surroundings,
         };
-        let exception = self.exceptions.covering(&detection);
-        self.tally.found(&detection.finding.subject, exception.is_some());
-        let suppressed = exception.is_some();
-        let disposition =
-            if suppressed { Disposition::Suppressed { learn: false } } else { Disposition::Alerted };
+        let exception = self.exceptions.covering_detection(&detection, self.ledger);
+        let suppressing = exception.filter(|exception| exception.action == Action::Suppress);
+        self.tally.found(&detection.finding.subject, suppressing.map(|exception| exception.id.as_str()));
+        let disposition = match suppressing {
+            Some(exception) => Disposition::Suppressed { learn: exception.learn },
+            None => Disposition::Alerted,
+        };
         self.detector.dispose(&detection.finding, disposition);
-        let alert = Alert::new(&detection, exception);
+        let told = exception.map(Exception::as_suppressed_by);
+        let mut alert = Alert::new(&detection, told);
+        if exception.is_some_and(|exception| exception.action == Action::Lower) {
+            alert.severity = Severity::Info;
+        }
         let mut events = Vec::new();
-        if suppressed {
+        if suppressing.is_some() {
             self.lifecycle.excepted(&alert.finding, time, &mut events);
             self.out.push(Verdict::Suppressed(Box::new(alert)));
         } else {

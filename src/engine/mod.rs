@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::alert::{Alert, FindingKey, Host, Lifecycle, Losses};
 use crate::baseline::Priors;
 use crate::detect::{self, Detector, Digest};
-use crate::exceptions::Exceptions;
+use crate::exceptions::{Exceptions, Ledger};
 use crate::network::{Destinations, FlowTable, Limits, TableReport};
 use crate::observation::{Observation, RecordingHeader, Timestamp, ZoneOffset};
 use crate::process::{self, Processes};
@@ -73,6 +73,8 @@ pub struct Engine {
     detector: Detector,
     destinations: Destinations,
     exceptions: Arc<Exceptions>,
+    /// Bytes of the hour under exceptions that have a limit.
+    ledger: Ledger,
     host: Host,
     zone: ZoneOffset,
     losses: Losses,
@@ -103,6 +105,7 @@ impl Engine {
             destinations: Destinations::default(),
             exceptions: settings.exceptions,
             host: Host { name: Arc::from("unknown"), ..Host::default() },
+            ledger: Ledger::default(),
             zone: ZoneOffset::default(),
             losses: Losses::default(),
             tally: Tally::default(),
@@ -249,6 +252,7 @@ impl Engine {
             detector: &mut self.detector,
             destinations: &self.destinations,
             exceptions: &self.exceptions,
+            ledger: &mut self.ledger,
             host: &self.host,
             zone: self.zone,
             losses: &mut self.losses,

@@ -15,6 +15,7 @@ use super::{Engine, Settings, Verdict};
 use crate::alert::{Host, Lifecycle, Losses};
 use crate::baseline::{Checkpoint, Saved};
 use crate::detect::{Detector, StateError};
+use crate::exceptions::Ledger;
 use crate::network::{FlowTable, Limits, Suspended};
 use crate::observation::{Timestamp, ZoneOffset};
 use crate::process::Processes;
@@ -26,6 +27,8 @@ struct Road {
     host: Host,
     zone: ZoneOffset,
     losses: Losses,
+    #[serde(default)]
+    ledger: Ledger,
     sequence: u64,
     #[serde(default)]
     lifecycle: Lifecycle,
@@ -73,6 +76,7 @@ impl Engine {
         engine.host = road.host;
         engine.zone = road.zone;
         engine.losses = road.losses;
+        engine.ledger = road.ledger;
         engine.sequence = road.sequence;
         engine.lifecycle = road.lifecycle;
         engine.memory = road.memory;
@@ -101,6 +105,7 @@ impl Engine {
             host: self.host.clone(),
             zone: self.zone,
             losses: self.losses.clone(),
+            ledger: self.ledger.clone(),
             sequence: self.sequence,
             lifecycle: self.lifecycle.clone(),
             memory: std::mem::take(&mut self.memory),

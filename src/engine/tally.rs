@@ -25,6 +25,8 @@ pub struct Tally {
     pub protocols: BTreeMap<Protocol, u64>,
     /// Findings by subject.
     pub subjects: BTreeMap<Subject, SubjectTally>,
+    /// Findings that an exception suppressed, by its id.
+    pub exceptions: BTreeMap<String, u64>,
 }
 
 /// Findings of one subject.
@@ -54,13 +56,16 @@ impl Tally {
         *self.protocols.entry(flow.identified.protocol.unwrap_or(Protocol::Unknown)).or_default() += 1;
     }
 
-    pub(super) fn found(&mut self, subject: &Subject, suppressed: bool) {
+    /// `exception` is the id of the one that suppressed it.
+    pub(super) fn found(&mut self, subject: &Subject, exception: Option<&str>) {
         // Bounded by the detectors: a subject is in here only where one of its findings left.
         let tally = self.subjects.entry(subject.clone()).or_default();
-        if suppressed {
-            tally.suppressed += 1;
-        } else {
-            tally.alerts += 1;
+        match exception {
+            Some(id) => {
+                tally.suppressed += 1;
+                *self.exceptions.entry(id.to_owned()).or_default() += 1;
+            }
+            None => tally.alerts += 1,
         }
     }
 }

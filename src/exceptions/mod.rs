@@ -1,14 +1,43 @@
 //! Which findings the organisation has accepted, who said so, and until when.
 //!
-//! TOML files hold `[[exception]]` tables. A finding that one of them covers is suppressed: it is still made, counted and named with the
-//! exception's id, but it is no alert. Every exception has an owner, a reason and an end. The order of files and of tables never
-//! matters: where several cover a finding, the one with the least id is named.
+//! TOML files hold `[[exception]]` tables; managed preferences may hold the same as a property list. Each table becomes an [`Exception`]: a
+//! list of [`Condition`]s that must all hold of a [`Behaviour`], with an owner, a reason and an end. A finding that one covers is never
+//! dropped: it is made, counted and named with the exception's id, but it is no alert (`suppress`), or one of the lowest severity
+//! (`lower`).
+//!
+//! The order of files and of tables never matters: of several that cover a finding, one that suppresses goes before one that lowers, one
+//! that learns before one that does not, and then the least id.
+//!
+//! A limit counts what matches an exception in an hour, whether it was unusual or not; beyond it findings stand. That needs a
+//! [`Ledger`], which the engine keeps.
 
-mod file;
+mod behaviour;
+mod condition;
+mod expiry;
+mod fields;
+mod files;
+mod ledger;
+mod node;
+mod pattern;
+mod read;
+mod stored;
+mod suggest;
+#[cfg(test)]
+mod tests;
 
-pub use file::{ExceptionError, parse};
+pub use behaviour::{Behaviour, Code, Program};
+pub use condition::{Condition, Trait, User, Whose};
+pub use expiry::{EXPIRES_SOON_DAYS, Expiry};
+pub use files::{ExceptionError, Rejected, Settings, parse, parse_managed, starter_pack};
+pub use ledger::Ledger;
+pub use pattern::{Domain, Glob, Network, Window};
+pub use stored::{NoAlert, Stored};
+pub use suggest::{Governance, suggest};
 
-use serde::Deserialize;
+use std::collections::{BTreeMap, btree_map};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::alert::{Detection, SuppressedBy};
 use crate::detect::Channel;
@@ -27,42 +56,89 @@ pub struct Exception {
     pub ticket: Option<String>,
     /// In force from here on.
     pub created: Day,
-    /// In force until the end of this day, UTC.
-    pub expires: Day,
+    /// In force until the end of this day, UTC; `None` where the policy allows that it never ends.
+    pub expires: Option<Day>,
     /// The channels that it covers; a finding in which any other channel counts stands.
     pub channels: Vec<Channel>,
-    /// What it covers.
-    pub scope: Scope,
+    /// What it saw is normal and is learnt in full.
+    pub learn: bool,
+    /// What becomes of a finding.
+    pub action: Action,
+    /// Bytes that may go out in a calendar hour (UTC) over all that matches; beyond it findings stand.
+    pub hourly_limit: Option<u64>,
+    /// What must hold.
+    pub conditions: Vec<Condition>,
+    /// Where it stands.
+    pub source: Source,
+}
+
+/// Where an exception was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The file.
+    pub path: Arc<Path>,
+    /// The line, counted from 1, where the form has lines.
+    pub line: Option<usize>,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        self.line.map_or(Ok(()), |line| write!(f, ":{line}"))
+    }
+}
+
+/// What becomes of a finding that is covered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// It is kept and counted, and not delivered.
+    Suppress,
+    /// It is delivered with the lowest severity.
+    Lower,
 }
 
 /// A calendar day, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Day(pub jiff::civil::Date);
 
-/// The behaviour that an exception covers: every condition that is given must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scope {
-    /// Identity of the image.
-    pub image: Option<String>,
-    /// Identity of the initiator.
-    pub initiator: Option<String>,
-    /// Identity of the responsible app.
-    pub application: Option<String>,
-    /// Normalised path or module of the script.
-    pub script: Option<String>,
-    /// Labels of protocols, any of them.
-    #[serde(default)]
-    pub protocol: Vec<String>,
-    /// Domains, any of them or of their subdomains.
-    #[serde(default)]
-    pub domain: Vec<String>,
+impl Day {
+    /// The day of a moment; `None` beyond the years that the calendar counts.
+    pub fn of(time: Timestamp) -> Option<Self> {
+        let point = jiff::Timestamp::from_nanosecond(i128::from(time.as_nanos())).ok()?;
+        Some(Self(jiff::tz::Offset::UTC.to_datetime(point).date()))
+    }
 }
 
-/// All exceptions in force or not.
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// What the organisation demands of exceptions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether each must say when it ends.
+    pub require_expiry: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { require_expiry: true }
+    }
+}
+
+/// All exceptions, in force or not.
 #[derive(Debug, Clone, Default)]
 pub struct Exceptions {
-    sorted: Vec<Exception>,
+    /// By action, learning and id: the first that covers is the one that counts.
+    ranked: Vec<Exception>,
+    /// Those that name the image's identity; positions in `ranked`, ascending.
+    by_image: BTreeMap<String, Vec<usize>>,
+    /// The others.
+    unbound: Vec<usize>,
+    /// Those with a limit.
+    limited: Vec<usize>,
 }
 
 impl Exceptions {
@@ -70,110 +146,219 @@ impl Exceptions {
     ///
     /// # Errors
     /// Where two have one id.
-    pub fn new(mut exceptions: Vec<Exception>) -> Result<Self, ExceptionError> {
-        exceptions.sort_by(|a, b| a.id.cmp(&b.id));
-        for pair in exceptions.windows(2) {
-            if let [a, b] = pair
-                && a.id == b.id
-            {
-                return Err(ExceptionError::Twice { id: a.id.clone() });
+    pub fn new(mut exceptions: Vec<Exception>) -> Result<Self, Rejected> {
+        exceptions.sort_by(|a, b| (a.action, !a.learn, &a.id).cmp(&(b.action, !b.learn, &b.id)));
+        let mut ids = BTreeMap::new();
+        for exception in &exceptions {
+            match ids.entry(&exception.id) {
+                btree_map::Entry::Vacant(free) => {
+                    free.insert(&exception.source);
+                }
+                btree_map::Entry::Occupied(other) => {
+                    return Err(Rejected::twice(exception, other.get()));
+                }
             }
         }
-        Ok(Self { sorted: exceptions })
+        Ok(Self::index(exceptions))
+    }
+
+    /// From exceptions by rank, whose ids differ.
+    fn index(exceptions: Vec<Exception>) -> Self {
+        let mut all = Self::default();
+        for (at, exception) in exceptions.iter().enumerate() {
+            let image = exception.conditions.iter().find_map(|condition| match condition {
+                Condition::Program(Whose::Image, Trait::Identity(identity)) => Some(identity.clone()),
+                _ => None,
+            });
+            match image {
+                Some(identity) => all.by_image.entry(identity).or_default().push(at),
+                None => all.unbound.push(at),
+            }
+            if exception.hourly_limit.is_some() {
+                all.limited.push(at);
+            }
+        }
+        all.ranked = exceptions;
+        all
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.sorted.len()
+        self.ranked.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.sorted.is_empty()
+        self.ranked.is_empty()
     }
 
-    /// The exception that covers a detection at its time, if any does.
-    pub fn covering(&self, detection: &Detection) -> Option<SuppressedBy> {
-        let found = self.sorted.iter().find(|exception| exception.covers(detection))?;
-        Some(SuppressedBy {
-            id: found.id.clone(),
-            owner: found.owner.clone(),
-            expires: Some(found.expires.0.to_string()),
-        })
+    /// Each, by rank.
+    pub fn iter(&self) -> impl Iterator<Item = &Exception> {
+        self.ranked.iter()
+    }
+
+    /// These and others.
+    ///
+    /// # Errors
+    /// Where two have one id.
+    pub fn and(self, others: Self) -> Result<Self, Rejected> {
+        Self::new(self.ranked.into_iter().chain(others.ranked).collect())
+    }
+
+    /// All but those with these ids.
+    #[must_use]
+    pub fn without(self, ids: &[String]) -> Self {
+        Self::index(self.ranked.into_iter().filter(|exception| !ids.contains(&exception.id)).collect())
+    }
+
+    /// As if they were in force on every day.
+    #[must_use]
+    pub fn dateless(self) -> Self {
+        let always =
+            |exception| Exception { created: Day(jiff::civil::Date::MIN), expires: None, ..exception };
+        Self::index(self.ranked.into_iter().map(always).collect())
+    }
+
+    /// As if they were in force on every day and at every hour: for asking what could be hidden at all.
+    #[must_use]
+    pub fn whenever(self) -> Self {
+        let mut all = self.dateless();
+        for exception in &mut all.ranked {
+            exception.conditions.retain(|condition| !matches!(condition, Condition::Window(_)));
+        }
+        all
+    }
+
+    /// The exception that decides on a finding: `channels` are those that count in it.
+    pub fn covering(
+        &self,
+        behaviour: &Behaviour<'_>,
+        channels: &[Channel],
+        ledger: &Ledger,
+    ) -> Option<&Exception> {
+        self.candidates(behaviour.image.identity)
+            .find(|exception| exception.covers(behaviour, channels, ledger))
+    }
+
+    /// The exception that decides on a detection.
+    pub fn covering_detection(&self, detection: &Detection, ledger: &Ledger) -> Option<&Exception> {
+        if self.is_empty() {
+            return None;
+        }
+        let finding = &detection.finding;
+        let behaviour =
+            Behaviour::new(finding.time, &detection.who, &detection.flow, detection.destination.as_deref());
+        let channels: Vec<Channel> =
+            finding.channels.iter().filter(|channel| channel.counted).map(|channel| channel.name).collect();
+        self.covering(&behaviour, &channels, ledger)
+    }
+
+    /// Whether any has a limit, so that traffic must be counted.
+    pub fn counts_traffic(&self) -> bool {
+        !self.limited.is_empty()
+    }
+
+    /// Counts bytes that a behaviour sent, for every exception with a limit that it matches.
+    pub fn count(&self, behaviour: &Behaviour<'_>, bytes_out: u64, ledger: &mut Ledger) {
+        ledger.turn(behaviour.time);
+        for exception in self.limited.iter().filter_map(|at| self.ranked.get(*at)) {
+            if exception.in_force(behaviour.time) && exception.matches(behaviour) {
+                ledger.add(&exception.id, bytes_out);
+            }
+        }
+    }
+
+    /// By rank, those that may cover this image.
+    fn candidates(&self, image: &str) -> impl Iterator<Item = &Exception> {
+        let named = self.by_image.get(image).map(Vec::as_slice).unwrap_or_default();
+        Merged { a: named, b: &self.unbound }.filter_map(|at| self.ranked.get(at))
+    }
+}
+
+/// Two ascending lists as one.
+struct Merged<'a> {
+    a: &'a [usize],
+    b: &'a [usize],
+}
+
+impl Iterator for Merged<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let (list, next) = match (self.a.first(), self.b.first()) {
+            (Some(a), Some(b)) if b < a => (&mut self.b, *b),
+            (Some(a), _) => (&mut self.a, *a),
+            (None, Some(b)) => (&mut self.b, *b),
+            (None, None) => return None,
+        };
+        *list = list.get(1..).unwrap_or_default();
+        Some(next)
     }
 }
 
 impl Exception {
-    fn covers(&self, detection: &Detection) -> bool {
-        self.in_force(detection.finding.time)
-            && detection
-                .finding
-                .channels
-                .iter()
-                .filter(|c| c.counted)
-                .all(|c| self.channels.contains(&c.name))
-            && self.scope.covers(detection)
-    }
-
     /// Whether it holds at this time: from the beginning of `created` to the end of `expires`, UTC.
     pub fn in_force(&self, time: Timestamp) -> bool {
-        let day = jiff::Timestamp::from_nanosecond(i128::from(time.as_nanos()))
-            .map(|point| Day(jiff::tz::Offset::UTC.to_datetime(point).date()));
-        day.is_ok_and(|day| self.created <= day && day <= self.expires)
-    }
-}
-
-impl Scope {
-    /// Whether it gives no condition at all.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        Day::of(time)
+            .is_some_and(|day| self.created <= day && self.expires.is_none_or(|expires| day <= expires))
     }
 
-    fn covers(&self, detection: &Detection) -> bool {
-        let who = &detection.who;
-        let subject = &detection.finding.subject;
-        let identified = &detection.flow.identified;
-        let same =
-            |want: &Option<String>, have: Option<&str>| want.as_deref().is_none_or(|want| have == Some(want));
-        let names = || {
-            let metadata = identified.metadata.as_deref();
-            metadata
-                .and_then(|m| m.server_name.as_deref())
-                .into_iter()
-                .chain(detection.destination.as_deref())
-        };
-        same(&self.image, Some(subject.image.as_str()))
-            && same(&self.initiator, subject.initiator.as_ref().map(crate::process::Identity::as_str))
-            && same(&self.application, who.application.as_ref().map(|app| app.identity.as_str()))
-            && same(&self.script, who.process.script.as_ref().map(|script| &*script.name))
-            && (self.protocol.is_empty()
-                || identified.protocol.is_some_and(|p| self.protocol.iter().any(|label| label == p.label())))
-            && (self.domain.is_empty()
-                || names().any(|name| self.domain.iter().any(|domain| lies_in(name, domain))))
+    /// Whether all its conditions hold, whatever the date, the channels and the limit.
+    pub fn matches(&self, behaviour: &Behaviour<'_>) -> bool {
+        self.conditions.iter().all(|condition| condition.holds(behaviour))
     }
-}
 
-/// Whether a host name is a domain or lies below it, without regard to case.
-fn lies_in(name: &str, domain: &str) -> bool {
-    let Some(split) = name.len().checked_sub(domain.len()) else { return false };
-    name.get(split..).is_some_and(|end| end.eq_ignore_ascii_case(domain))
-        && (split == 0 || name.get(..split).is_some_and(|front| front.ends_with('.')))
-}
+    /// Whether it covers a finding in which these channels count.
+    pub fn covers(&self, behaviour: &Behaviour<'_>, channels: &[Channel], ledger: &Ledger) -> bool {
+        self.misses(behaviour, channels, ledger).next().is_none()
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Why it does not cover a finding; nothing where it does.
+    pub fn misses<'a>(
+        &'a self,
+        behaviour: &'a Behaviour<'_>,
+        channels: &'a [Channel],
+        ledger: &'a Ledger,
+    ) -> impl Iterator<Item = Miss<'a>> {
+        let dated = (!self.in_force(behaviour.time)).then_some(Miss::Date);
+        let uncovered = channels.iter().find(|channel| !self.channels.contains(channel));
+        let failed = self.conditions.iter().filter(|condition| !condition.holds(behaviour));
+        let over = self
+            .hourly_limit
+            .map(|limit| (limit, ledger.sent(&self.id, behaviour.time)))
+            .filter(|(limit, sent)| sent > limit)
+            .map(|(limit, sent)| Miss::Limit { limit, sent });
+        dated
+            .into_iter()
+            .chain(uncovered.map(|channel| Miss::Channel(*channel)))
+            .chain(failed.map(Miss::Condition))
+            .chain(over)
+    }
 
-    #[test]
-    fn a_domain_covers_itself_and_what_is_below_it() {
-        for (name, domain, expected) in [
-            ("example.com", "example.com", true),
-            ("a.Example.com", "example.com", true),
-            ("badexample.com", "example.com", false),
-            ("example.com", "a.example.com", false),
-            ("é.com", "\u{0}com", false),
-        ] {
-            assert_eq!(lies_in(name, domain), expected, "{name} in {domain}");
+    /// What it does, as a document names it.
+    pub fn as_suppressed_by(&self) -> SuppressedBy {
+        SuppressedBy {
+            id: self.id.clone(),
+            owner: self.owner.clone(),
+            expires: self.expires.map(|day| day.to_string()),
         }
     }
+}
+
+/// One reason why an exception does not cover a finding.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Miss<'a> {
+    /// It was not in force at the time.
+    Date,
+    /// A channel counts that it does not name.
+    Channel(Channel),
+    /// A condition does not hold.
+    Condition(&'a Condition),
+    /// More went out in the hour than it allows.
+    Limit {
+        /// Bytes allowed.
+        limit: u64,
+        /// Bytes sent.
+        sent: u64,
+    },
 }

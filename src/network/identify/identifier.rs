@@ -5,6 +5,7 @@ use super::expected::Expected;
 use super::inspection::{Active, Inspection, Layer, Stage};
 use super::pool::Pool;
 use super::ports;
+use super::shared::SharedTexts;
 use super::{Identified, Segment, Start};
 use crate::network::names::Names;
 use crate::network::protocol::{Evidence, Protocol};
@@ -16,6 +17,7 @@ pub struct Identifier {
     pub(super) pool: Pool,
     names: Names,
     pub(super) expected: Expected,
+    texts: SharedTexts,
     /// Plain text of QUIC Initials, kept for its memory.
     pub(super) plain: Vec<u8>,
 }
@@ -26,6 +28,7 @@ impl Default for Identifier {
             pool: Pool::new(POOL_BYTES),
             names: Names::default(),
             expected: Expected::default(),
+            texts: SharedTexts::default(),
             plain: Vec::new(),
         }
     }
@@ -79,7 +82,7 @@ impl Identifier {
             changed |= self.settle(active, identified);
         }
         if active.stage == Stage::Done {
-            self.close(inspection);
+            self.close(inspection, identified);
         }
         changed
     }
@@ -88,7 +91,7 @@ impl Identifier {
     pub fn finish(&mut self, mut inspection: Inspection, identified: &mut Identified) -> bool {
         let Some(active) = inspection.active() else { return false };
         let changed = self.settle(active, identified);
-        self.close(&mut inspection);
+        self.close(&mut inspection, identified);
         changed
     }
 
@@ -102,13 +105,18 @@ impl Identifier {
         self.pool.evicted()
     }
 
-    /// Bytes of payload kept now, with what keeping them costs; never more than 2 MiB.
+    /// Bytes of payload kept now, with what keeping them costs; never more than 1 MiB.
     pub fn held_bytes(&self) -> usize {
         self.pool.held()
     }
 
-    /// Gives the buffers back.
-    fn close(&mut self, inspection: &mut Inspection) {
+    /// Gives the buffers back, and keeps what was found once where other flows have the same.
+    fn close(&mut self, inspection: &mut Inspection, identified: &mut Identified) {
+        if let Some(metadata) = identified.metadata.as_deref_mut() {
+            metadata.alpn.shrink_to_fit();
+            metadata.dns_answers.shrink_to_fit();
+            self.texts.share(metadata);
+        }
         if let Some(ticket) = inspection.end().and_then(|active| active.ticket) {
             self.pool.give_back(ticket);
         }
@@ -163,8 +171,8 @@ pub(super) fn label(active: &Active, protocol: Protocol, identified: &mut Identi
     }
 }
 
-/// Bytes that all undecided flows together may keep: a thousand flows with a whole hello each, or several thousand that are undecided.
-const POOL_BYTES: usize = 2 << 20;
+/// Bytes that all undecided flows together may keep: five hundred flows with a long hello each, or more than a thousand that are undecided.
+const POOL_BYTES: usize = 1 << 20;
 
 const IGMP: u8 = 2;
 const ESP: u8 = 50;

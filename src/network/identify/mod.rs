@@ -23,6 +23,7 @@ mod inspection;
 mod pool;
 mod ports;
 mod recognise;
+mod shared;
 mod streams;
 
 pub use identifier::Identifier;

@@ -528,7 +528,7 @@ fn flows_that_say_nothing_cannot_fill_the_memory() {
         };
         identifier.segment(&mut inspection, segment, &mut identified);
         flows.push(inspection);
-        assert!(identifier.held_bytes() <= 2 << 20);
+        assert!(identifier.held_bytes() <= 1 << 20);
     }
     assert!(identifier.evicted() > 0);
     for inspection in flows {
@@ -573,7 +573,7 @@ proptest! {
         let mut flow = Flow::with(Identifier::default(), start(transport, port, midstream));
         for (from_client, offset, payload) in segments {
             flow.put(from_client, offset, &payload, offset == 0);
-            prop_assert!(flow.identifier.held_bytes() <= 2 << 20);
+            prop_assert!(flow.identifier.held_bytes() <= 1 << 20);
         }
         prop_assert!(flow.end().protocol.is_some());
     }

@@ -118,7 +118,7 @@ pub fn prove(
     let (reference, generation) = found.ok_or(Doubt::Missing)?;
     connection.close();
     let mut ended = false;
-    listen(&mut socket, &mut clock, None, |message| {
+    listen(&mut socket, &mut clock, Some(POLL), |message| {
         ended |= matches!(message, Message::Update { source, is_closing: true, .. } if source == reference);
         Ok(ended)
     })?;

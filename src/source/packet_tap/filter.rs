@@ -284,4 +284,6 @@ const RST: u32 = 0x04;
 const PSH: u32 = 0x08;
 
 #[cfg(test)]
+pub(crate) mod interpreter;
+#[cfg(test)]
 mod tests;
