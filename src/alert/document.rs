@@ -301,7 +301,7 @@ pub struct Context {
     /// When the system's version changed, where that was in the last 7 days.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_updated: Option<Timestamp>,
-    /// When the image was first seen with other code than before (another cdhash), where that was in the last 7 days: it was updated, or
+    /// When the executable file was first seen with other code than before (another cdhash), where that was in the last 7 days: it was updated, or
     /// another slice of it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_changed: Option<Timestamp>,

@@ -304,7 +304,7 @@ fn device(alert: &Alert) -> Value {
 /// What made the process run, and who.
 fn actor(alert: &Alert) -> Value {
     json!({
-        "process": alert.initiator.as_ref().map(|initiator| process(initiator)),
+        "process": alert.initiator.as_ref().map(process),
         "user": user(alert),
         "session": { "uid": alert.user.audit_session.map(|id| id.to_string()), "terminal": alert.user.tty },
         "app_name": alert.application.as_ref().map(|app| &app.name),

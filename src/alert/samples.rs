@@ -54,7 +54,7 @@ pub(crate) fn channel(name: Channel) -> ChannelScore {
             json!({ "hour": { "log10_p": -3.2, "windows_per_day": 3.0, "z": 2.7, "windows": 90, "bits": 24.5 } }),
         ),
     };
-    ChannelScore { name, z: 2.718_281_828_459, counted: true, observed, expected, evidence }
+    ChannelScore { name, z: 2.345_678_912, counted: true, observed, expected, evidence }
 }
 
 /// What the plain alert is made of.

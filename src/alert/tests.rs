@@ -66,15 +66,15 @@ fn against_ocsf(text: &str) -> Vec<String> {
 /// What the field list says against a document.
 fn against_ecs(text: &str) -> Vec<String> {
     let mut faults = Vec::new();
-    walk(String::new(), &serde_json::from_str(text).unwrap(), &mut faults);
+    walk("", &serde_json::from_str(text).unwrap(), &mut faults);
     faults
 }
 
-fn walk(name: String, value: &Value, faults: &mut Vec<String>) {
+fn walk(name: &str, value: &Value, faults: &mut Vec<String>) {
     if name == "tidemark" {
         return;
     }
-    let known = ECS.get(&*name);
+    let known = ECS.get(name);
     match value {
         Value::Object(members) => {
             if known.is_some_and(|(kind, ..)| !matches!(*kind, "object" | "nested" | "flattened")) {
@@ -82,7 +82,7 @@ fn walk(name: String, value: &Value, faults: &mut Vec<String>) {
             }
             for (member, value) in members {
                 let below = if name.is_empty() { member.clone() } else { format!("{name}.{member}") };
-                walk(below, value, faults);
+                walk(&below, value, faults);
             }
         }
         Value::Array(items) => {
@@ -90,13 +90,15 @@ fn walk(name: String, value: &Value, faults: &mut Vec<String>) {
                 Some((_, true, _)) => {}
                 _ => faults.push(format!("{name} is a list")),
             }
-            items.iter().for_each(|item| leaf(&name, item, faults));
+            for item in items {
+                leaf(name, item, faults);
+            }
         }
         single => {
             if known.is_some_and(|(_, list, _)| *list) {
                 faults.push(format!("{name} is no list"));
             }
-            leaf(&name, single, faults);
+            leaf(name, single, faults);
         }
     }
 }
@@ -115,7 +117,9 @@ fn leaf(name: &str, value: &Value, faults: &mut Vec<String>) {
         "ip" => text.is_some_and(|text| text.parse::<std::net::IpAddr>().is_ok()),
         "object" | "nested" | "flattened" => {
             if let Value::Object(members) = value {
-                members.iter().for_each(|(member, value)| leaf(&format!("{name}.{member}"), value, faults));
+                for (member, value) in members {
+                    leaf(&format!("{name}.{member}"), value, faults);
+                }
             }
             value.is_object()
         }

@@ -120,12 +120,11 @@ impl Cut {
         let Observation::Packet(packet) = observation else {
             return self.recording.write(observation).map(|_| ());
         };
-        let writer = match self.packets.take() {
-            Some(writer) => writer,
-            None => {
-                let file = File::create_new(self.folder.join("packets.pcapng"))?;
-                Writer::new(BufWriter::new(file), concat!("tidemark ", env!("CARGO_PKG_VERSION")))?
-            }
+        let writer = if let Some(writer) = self.packets.take() {
+            writer
+        } else {
+            let file = File::create_new(self.folder.join("packets.pcapng"))?;
+            Writer::new(BufWriter::new(file), concat!("tidemark ", env!("CARGO_PKG_VERSION")))?
         };
         self.packets.insert(writer).packet(packet)
     }

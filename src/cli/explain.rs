@@ -165,18 +165,17 @@ fn is(a: &ProcessSection, b: &ProcessSection) -> bool {
 
 /// Command line, else path; script; signature.
 fn described(process: &ProcessSection) -> String {
-    let mut text =
+    let command =
         if process.arguments.is_empty() { process.path.to_string() } else { process.arguments.join(" ") };
-    if let Some(script) = &process.script {
-        text.push_str(&format!("  [script {}]", script.name));
-    }
+    let script =
+        process.script.as_ref().map(|script| format!("  [script {}]", script.name)).unwrap_or_default();
     let signing = &process.signing;
     let signed = match (&signing.team_id, signing.platform_binary) {
         (_, true) => "Apple".to_owned(),
         (Some(team), _) => format!("team {team}"),
         (None, _) => "no team".to_owned(),
     };
-    format!("{text}  ({signed})")
+    format!("{command}{script}  ({signed})")
 }
 
 fn what(alert: &Alert, out: &mut impl Write) -> io::Result<()> {
@@ -218,7 +217,7 @@ fn what(alert: &Alert, out: &mut impl Write) -> io::Result<()> {
     };
     writeln!(out, "  the process was found {surely}")?;
     if !alert.top_destinations.is_empty() {
-        writeln!(out, "  where this subject sends, since tidemark started:")?;
+        writeln!(out, "  where this subject sends, as far back as tidemark remembers:")?;
         let most = alert.top_destinations.iter().map(|d| d.bytes_out).max().unwrap_or(1).max(1);
         for destination in &alert.top_destinations {
             let bar = plot::bar(destination.bytes_out as f64 / most as f64);

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::baseline::{Place, read_text};
 use super::{Code, Failure};
+use crate::alert::Alert;
 use crate::detect::Verdict;
 use crate::process::Subject;
 
@@ -70,8 +71,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return take_folder(folder, &args.place);
     }
     let (Some(path), Some(word)) = (&args.alert, args.verdict) else { return Ok(()) };
-    let document: Value = serde_json::from_str(&read_text(path)?)
-        .map_err(|error| Failure::new(Code::BadData, format!("{}: {error}", path.display())))?;
+    let text = read_text(path)?;
+    // OCSF and ECS hold the native document as text; what is no whole alert may still name its subject.
+    let document: Value = match Alert::read(&text) {
+        Ok(alert) => serde_json::to_value(alert),
+        Err(_) => serde_json::from_str(&text),
+    }
+    .map_err(|error| Failure::new(Code::BadData, format!("{}: {error}", path.display())))?;
     let subject = subject_of(&document).ok_or_else(|| {
         Failure::new(
             Code::BadData,

@@ -18,6 +18,7 @@ mod plot;
 mod processes;
 mod record;
 mod replay;
+mod report;
 mod run;
 mod sink;
 mod source;
@@ -47,6 +48,7 @@ enum Verb {
     Replay(replay::Args),
     Explain(explain::Args),
     Evidence(evidence::Args),
+    Report(report::Args),
     Flows(flows::Args),
     Processes(processes::Args),
     Run(run::Args),
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
         Verb::Replay(args) => replay::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Evidence(args) => evidence::run(&args),
+        Verb::Report(args) => report::run(&args),
         Verb::Flows(args) => flows::run(&args),
         Verb::Processes(args) => processes::run(&args),
         Verb::Run(args) => run::run(&args),

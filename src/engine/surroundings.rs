@@ -12,13 +12,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::alert::{Losses, Surroundings, TopDestination};
 use crate::observation::{Clock, Gap, Timestamp};
-use crate::process::{Identity, Subject, Who};
+use crate::process::{Identity, Script, ScriptSource, Subject, Who};
 
 /// What the engine remembers beside the baselines.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Memory {
-    images: Seen<Identity, Image>,
+    images: Seen<Identity, Timestamp>,
+    /// By path: one identity may have several files (`python3`, its stub and its app) with code of their own.
+    code: Seen<Arc<str>, Code>,
     scripts: Seen<Arc<str>, Timestamp>,
     destinations: Seen<Subject, Vec<TopDestination>>,
     clock: Option<Clock>,
@@ -28,27 +30,25 @@ pub(super) struct Memory {
     gaps: VecDeque<(Timestamp, u64)>,
 }
 
-/// An image's code.
+/// The code of a file.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Image {
-    first: Timestamp,
-    cdhash: Option<[u8; 20]>,
+struct Code {
+    cdhash: [u8; 20],
     changed: Option<Timestamp>,
 }
 
 impl Memory {
     /// A process's image ran.
     pub(super) fn ran(&mut self, who: &Who, time: Timestamp) {
-        let cdhash = who.process.signing.cdhash;
-        let image =
-            self.images.entry(&who.process.identity, time, || Image { first: time, cdhash, changed: None });
-        if cdhash.is_some() && image.cdhash != cdhash {
-            // The first cdhash that is seen at all is no change.
-            image.changed = image.cdhash.is_some().then_some(time).or(image.changed);
-            image.cdhash = cdhash;
+        self.images.entry(&who.process.identity, time, || time);
+        if let Some(cdhash) = who.process.signing.cdhash {
+            let code = self.code.entry(&who.process.path, time, || Code { cdhash, changed: None });
+            if code.cdhash != cdhash {
+                *code = Code { cdhash, changed: Some(time) };
+            }
         }
-        if let Some(script) = &who.process.script {
-            self.scripts.entry(&script.name, time, || time);
+        if let Some(name) = who.process.script.as_ref().and_then(script_key) {
+            self.scripts.entry(name, time, || time);
         }
     }
 
@@ -116,18 +116,28 @@ impl Memory {
     /// What held around a finding.
     pub(super) fn around(&self, who: &Who, destination: &str, now: Timestamp) -> Surroundings {
         let within = |time: Option<Timestamp>, span: Duration| time.filter(|time| now.since(*time) < span);
-        let image = self.images.peek(&who.process.identity);
-        let script = who.process.script.as_ref().and_then(|script| self.scripts.peek(&script.name));
+        let code = self.code.peek(&who.process.path);
+        let script =
+            who.process.script.as_ref().and_then(script_key).and_then(|name| self.scripts.peek(name));
         let destinations = self.destinations.peek(&who.subject).map_or(&[][..], Vec::as_slice);
         Surroundings {
             woke: within(self.woke, JUST_WOKE),
             system_updated: within(self.system_updated, JUST_UPDATED),
-            image_changed: within(image.and_then(|image| image.changed), JUST_UPDATED),
-            image_seen: image.map(|image| image.first),
+            image_changed: within(code.and_then(|code| code.changed), JUST_UPDATED),
+            image_seen: self.images.peek(&who.process.identity).copied(),
             script_seen: script.copied(),
             destination_seen: destinations.iter().find(|d| *d.name == *destination).map(|d| d.first_seen),
             top_destinations: destinations.iter().take(DESTINATIONS_TOLD).cloned().collect(),
         }
+    }
+}
+
+/// What names a script: its hash where it is inline, else its path or module. Standard input names nothing.
+fn script_key(script: &Script) -> Option<&Arc<str>> {
+    match script.source {
+        ScriptSource::File | ScriptSource::Module => Some(&script.name),
+        ScriptSource::Inline => script.sha256.as_ref(),
+        ScriptSource::Stdin => None,
     }
 }
 
