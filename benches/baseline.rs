@@ -1,5 +1,8 @@
 //! What detection costs: one score and update, a million updates with the store, a cold start, and the size of a subject.
 
+#![allow(clippy::print_stdout, reason = "a benchmark reports to the terminal")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark of its own data")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +18,7 @@ fn main() {
     divan::main();
 }
 
-/// A source of numbers that is the same everywhere (SplitMix64).
+/// A source of numbers that is the same everywhere (`SplitMix64`).
 struct Numbers(u64);
 
 impl Numbers {
@@ -34,7 +37,7 @@ impl Numbers {
 }
 
 fn subjects(count: u64) -> Vec<Subject> {
-    let of = |n| Subject {
+    let of = |n: u64| Subject {
         image: Identity::new(format!("TEAM{:06}:com.example.program-{n}", n % 977)),
         initiator: n
             .is_multiple_of(3)
@@ -90,7 +93,9 @@ fn detector() -> Detector {
 fn score_and_update(bencher: Bencher) {
     let priors = Priors::builtin();
     let (mut histogram, mut numbers) = (Histogram::default(), Numbers(7));
-    (0..2_000).for_each(|_| histogram.learn(bits(numbers.bytes()), 1.0, 0, 30.0));
+    for _ in 0..2_000 {
+        histogram.learn(bits(numbers.bytes()), 1.0, 0, 30.0);
+    }
     let mut n = 0u64;
     bencher.bench_local(|| {
         n = n.wrapping_add(997) % (1 << 30);

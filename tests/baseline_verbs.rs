@@ -1,5 +1,14 @@
 //! `tidemark baseline` and `tidemark feedback` on a store, through the command.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout
+)]
+// A test's own helpers may fail as the test does.
+
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;

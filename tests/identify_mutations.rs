@@ -16,7 +16,7 @@ use tidemark::source::capture;
 /// Inputs that an ordinary test run tries.
 const MUTATIONS: u64 = 200_000;
 /// The cap that `Identifier::held_bytes` promises.
-const CAP: usize = 2 << 20;
+const CAP: usize = 1 << 20;
 /// Payloads of a flow that are kept: more than an inspection looks at.
 const PAYLOADS: usize = 12;
 /// Flows that are open at a time, so that inputs meet the state that others left.

@@ -3,17 +3,23 @@
 //! Every flag is defined once, in the verb's `Args`; `--help`, the shell completions and the manual page come from that definition.
 //! Data goes to standard output, words for people to standard error.
 
+mod alerts;
 mod baseline;
 mod calibrate;
+mod evidence;
 mod exceptions;
 mod exit;
+mod explain;
 mod feedback;
 mod flows;
 mod generate;
 mod inputs;
+mod plot;
 mod processes;
+mod record;
 mod replay;
 mod run;
+mod source;
 mod state;
 mod summary;
 
@@ -38,9 +44,12 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Replay(replay::Args),
+    Explain(explain::Args),
+    Evidence(evidence::Args),
     Flows(flows::Args),
     Processes(processes::Args),
     Run(run::Args),
+    Record(record::Args),
     Baseline(baseline::Args),
     Feedback(feedback::Args),
     Calibrate(calibrate::Args),
@@ -55,9 +64,12 @@ pub fn main() -> ExitCode {
     log_to_stderr(cli.verbose);
     let done = match cli.verb {
         Verb::Replay(args) => replay::run(&args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Evidence(args) => evidence::run(&args),
         Verb::Flows(args) => flows::run(&args),
         Verb::Processes(args) => processes::run(&args),
         Verb::Run(args) => run::run(&args),
+        Verb::Record(args) => record::run(&args),
         Verb::Baseline(args) => baseline::run(&args),
         Verb::Feedback(args) => feedback::run(&args),
         Verb::Calibrate(args) => calibrate::run(&args),

@@ -1,51 +1,33 @@
 //! `tidemark run`: the daemon.
 
-use std::path::PathBuf;
-use std::str::FromStr;
-
-use super::inputs::{self, Setup};
+use super::inputs::Setup;
+use super::source::SourceName;
 use super::{Code, Failure};
 use crate::daemon;
 use crate::engine::Engine;
-use crate::source::Origins;
 
 /// Runs in the foreground: takes observations as they come and delivers alerts.
 ///
-/// The sources of a Mac (Endpoint Security, ntstat, pktap) are not built yet. Until they are, Apple's own `eslogger` can feed it:
+/// On a Mac it takes what the Mac offers: process events from Endpoint Security, else from Apple's `eslogger`; flows from the kernel's
+/// statistics and a packet tap, else from one of them, else from the unified log. What was chosen, and what it cannot see, is said at the start
+/// (`-v`). Elsewhere an input has to be named:
 ///
+///   sudo tidemark run
 ///   sudo eslogger exec fork exit | tidemark run --source eslogger:-
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// Where observations come from: `recording:FILE` or `eslogger:-` (standard input).
-    #[arg(long, value_name = "SOURCE")]
+    /// Where observations come from: `live` (this Mac), `recording:FILE` or `eslogger:-` (standard input).
+    #[arg(long, value_name = "SOURCE", default_value = "live")]
     source: SourceName,
     #[command(flatten)]
     setup: Setup,
 }
 
-#[derive(Debug, Clone)]
-enum SourceName {
-    Recording(PathBuf),
-    Eslogger(PathBuf),
-}
-
-impl FromStr for SourceName {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("recording", file)) if !file.is_empty() => Ok(Self::Recording(file.into())),
-            Some(("eslogger", file)) if !file.is_empty() => Ok(Self::Eslogger(file.into())),
-            _ => Err("expected recording:FILE or eslogger:FILE, with - for standard input".to_owned()),
-        }
-    }
-}
-
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.setup.config()?;
     let settings = Setup::engine(&config)?;
-    let (SourceName::Recording(path) | SourceName::Eslogger(path)) = &args.source;
-    let source = inputs::open_paths(std::slice::from_ref(path), Origins::Joined, false)?.into_merged();
+    let source = args.source.open()?;
     let tally = daemon::run(source, Engine::new(settings), config.output.file.as_deref())
         .map_err(|error| Failure::new(Code::Io, error))?;
     tracing::info!(observations = tally.observations, "stopped");

@@ -9,6 +9,10 @@
 //! Both channels are bounded. A recorded source waits where the engine is behind: nothing is lost. On a signal the engine takes what is
 //! already queued before it, tells what its flows still hold, and the sink writes every alert that was made before the process ends.
 
+mod stop;
+
+pub use stop::StopSignal;
+
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -153,3 +157,6 @@ fn walk(mut engine: Engine, observed: &Receiver<Message>, to_sink: &mpsc::Sender
     deliver(&mut verdicts);
     engine.tally().clone()
 }
+
+#[cfg(test)]
+mod simulated_kernel;

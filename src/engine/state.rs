@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::judge::Tag;
+use super::surroundings::Memory;
 use super::{Engine, Settings, Verdict};
-use crate::alert::{Host, Losses};
+use crate::alert::{Host, Lifecycle, Losses};
 use crate::baseline::{Checkpoint, Saved};
 use crate::detect::{Detector, StateError};
 use crate::exceptions::Ledger;
@@ -29,6 +30,10 @@ struct Road {
     #[serde(default)]
     ledger: Ledger,
     sequence: u64,
+    #[serde(default)]
+    lifecycle: Lifecycle,
+    #[serde(default)]
+    memory: Memory,
     awake: Option<Duration>,
     now: Option<Timestamp>,
     told: Option<Timestamp>,
@@ -73,6 +78,8 @@ impl Engine {
         engine.losses = road.losses;
         engine.ledger = road.ledger;
         engine.sequence = road.sequence;
+        engine.lifecycle = road.lifecycle;
+        engine.memory = road.memory;
         engine.awake = road.awake;
         engine.now = road.now;
         engine.told = road.told;
@@ -100,6 +107,8 @@ impl Engine {
             losses: self.losses.clone(),
             ledger: self.ledger.clone(),
             sequence: self.sequence,
+            lifecycle: self.lifecycle.clone(),
+            memory: std::mem::take(&mut self.memory),
             awake: self.awake,
             now: self.now,
             told: self.told,

@@ -20,6 +20,8 @@ pub(super) struct Key {
     ports: u32,
     origin: Origin,
     protocol: u8,
+    /// A Mac that tunnels shows each packet twice: on the tunnel's interface with its process, and inside of what leaves the Mac.
+    tunnelled: bool,
 }
 
 impl Key {
@@ -35,7 +37,15 @@ impl Key {
         let first_is_low = a <= b;
         let (low, high) = if first_is_low { (a, b) } else { (b, a) };
         let ports = u32::from(low.1) << 16 | u32::from(high.1);
-        (Self { low: low.0, high: high.0, ports, origin, protocol: transport.number() }, first_is_low)
+        (
+            Self { low: low.0, high: high.0, ports, origin, protocol: transport.number(), tunnelled: false },
+            first_is_low,
+        )
+    }
+
+    /// The key of the same ends inside a tunnel, or outside of one.
+    pub(super) fn tunnelled(self, tunnelled: bool) -> Self {
+        Self { tunnelled, ..self }
     }
 }
 

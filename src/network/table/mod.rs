@@ -43,6 +43,8 @@ pub use self::suspend::Suspended;
 /// Ends, transport, capture and owner make a flow. A packet without an owner, or with the kernel for one, joins the flow of its ends,
 /// and a flow without an owner is adopted by the first process that is named for it. Where packets say which way they went, the Mac's end is part of it too: a
 /// loopback packet passes twice, out of one process and into another, and each of the two has its own flow with its own local end.
+/// A packet through a VPN passes twice as well; inside and outside of the tunnel it has other ends, or is known to be tunnelled, and
+/// is counted once for the app and once for what carries it.
 ///
 /// # When a flow ends
 ///
@@ -134,6 +136,19 @@ impl<T: Default> FlowTable<T> {
     /// Makes room for a flow and lets it in.
     fn admit(
         &mut self,
+        flow: Flow,
+        client_is_local: bool,
+        class: Class,
+        tell: &mut dyn FnMut(FlowUpdate<'_, T>),
+    ) -> Option<Slot> {
+        let (key, _) = Key::new(flow.origin, flow.transport, flow.local, flow.remote);
+        self.admit_under(key, flow, client_is_local, class, tell)
+    }
+
+    /// As [`FlowTable::admit`], under this key of its ends.
+    fn admit_under(
+        &mut self,
+        key: Key,
         mut flow: Flow,
         client_is_local: bool,
         class: Class,
@@ -144,7 +159,7 @@ impl<T: Default> FlowTable<T> {
             self.account.evicted = self.account.evicted.saturating_add(1);
             self.end(oldest, tell);
         }
-        let (key, mut local_is_low) = Key::new(flow.origin, flow.transport, flow.local, flow.remote);
+        let (_, mut local_is_low) = Key::new(flow.origin, flow.transport, flow.local, flow.remote);
         if flow.local == flow.remote {
             // Nothing but the direction tells the two ends apart.
             local_is_low = client_is_local;
@@ -263,6 +278,7 @@ impl<T: Default> FlowTable<T> {
             cold.tell(hot, Phase::Identified, now, tell);
         }
         cold.tell(hot, Phase::Ended, now, tell);
+        self.account.cut_short = self.identifier.evicted();
         self.flows.remove(slot);
     }
 }

@@ -153,7 +153,7 @@ impl<T: Default> FlowTable<T> {
             Transport::Udp => Class::Udp,
             _ => Class::Other,
         };
-        self.admit(flow, client_is_local, class, tell)
+        self.admit_under(sighting.key, flow, client_is_local, class, tell)
     }
 
     /// Takes the owner that a packet names, where none is known.
@@ -223,5 +223,6 @@ impl Hot {
 fn sighting(packet: &Packet, datagram: &Datagram<'_>) -> Sighting {
     let Datagram { transport, source, destination, .. } = *datagram;
     let (key, source_is_low) = Key::new(packet.origin, transport, source, destination);
+    let key = key.tunnelled(datagram.tunnelled);
     Sighting { key, source_is_low, direction: packet.direction, pid: packet.owner.pid }
 }

@@ -262,6 +262,18 @@ fn the_kernel_on_a_connection_of_a_process_is_not_another_owner() {
 }
 
 #[test]
+fn what_a_tunnel_carries_is_not_counted_twice_for_the_process_inside() {
+    let mut bench = Bench::new();
+    let inner = frames::udp(end(MAC), end(SERVER), &[0; 10]);
+    let outer = frames::ip(end("203.0.113.1:0").ip(), end("203.0.113.2:0").ip(), 4, &inner);
+    bench.packet(&of(packet(0.0, inner), OUT, Some(100)));
+    bench.packet(&of(packet(0.0, outer), OUT, None));
+    let owned: Vec<_> =
+        bench.flows().iter().map(|flow| (flow.owner.process.is_some(), flow.counters.bytes_out)).collect();
+    assert_eq!(owned, [(true, 10), (false, 10)]);
+}
+
+#[test]
 fn invented_owners_of_one_connection_are_few_at_a_time() {
     let mut bench = Bench::new();
     for pid in 1..=1_000 {
