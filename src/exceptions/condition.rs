@@ -100,8 +100,8 @@ impl Condition {
     pub(super) fn binds(&self) -> bool {
         match self {
             Self::Program(_, Trait::Path(glob)) | Self::Script(glob) => !glob.is_everything(),
-            Self::Program(_, Trait::Absent) => false,
-            Self::Program(..) | Self::ScriptHash(_) | Self::Domain(_) => true,
+            Self::Program(_, wanted) => *wanted != Trait::Absent,
+            Self::ScriptHash(_) | Self::Domain(_) => true,
             Self::Network(networks) => !networks.iter().any(Network::is_everything),
             Self::Arguments(_) | Self::User(_) | Self::Protocol(_) | Self::Port(_) | Self::Window(_) => false,
         }

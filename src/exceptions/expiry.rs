@@ -35,8 +35,7 @@ impl fmt::Display for Expiry {
         match self {
             Self::Over(count) => write!(f, "expired {} ago: what it covered alerts again", days(*count)),
             Self::Today => f.write_str("expires today: from tomorrow (UTC) what it covers alerts again"),
-            Self::Soon(count) => write!(f, "expires in {}", days(*count)),
-            Self::Later(count) => write!(f, "expires in {}", days(*count)),
+            Self::Soon(count) | Self::Later(count) => write!(f, "expires in {}", days(*count)),
             Self::Never => f.write_str("never expires"),
         }
     }

@@ -118,12 +118,12 @@ pub(super) fn parsed<T>(
 /// The known word that is nearest to a misspelt one, where one is near.
 pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .map(|candidate| (strsim::normalized_damerau_levenshtein(word, candidate), candidate))
         .filter(|(likeness, _)| *likeness >= LIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }
 
-/// Jaro-Winkler likeness above which a word is taken for a misspelling: clap's own measure is the plain Jaro at 0.7; the keys here share
-/// fewer letters.
-const LIKE: f64 = 0.75;
+/// Share of letters that may stay (1 less the Damerau-Levenshtein distance over the longer length) from which a word is taken for a
+/// misspelling: half lets `monday` be `mon`, and keeps strangers apart.
+const LIKE: f64 = 0.5;

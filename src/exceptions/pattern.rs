@@ -68,7 +68,9 @@ impl Glob {
 
     /// The pattern that matches this text and no other.
     pub(super) fn escape(text: &str) -> String {
-        globset::escape(text)
+        // The crate's own escape leaves backslashes alone, which escape here.
+        let parts: Vec<String> = text.split('\\').map(globset::escape).collect();
+        parts.join(r"\\")
     }
 }
 

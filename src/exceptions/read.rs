@@ -322,18 +322,16 @@ fn script(node: Node, conditions: &mut Vec<Condition>) -> Result<(), Fault> {
 }
 
 fn user(name: &str, node: Node) -> Result<User, Fault> {
-    match node.data {
-        Data::Integer(number) => u32::try_from(number)
+    if let Data::Integer(number) = node.data {
+        return u32::try_from(number)
             .map(User::Id)
-            .map_err(|_| Fault::new(node.line, format!("{number} is no user id"))),
-        _ => {
-            let (text, line) = text(name, node)?;
-            if text.is_empty() {
-                return Err(Fault::new(line, format!("`{name}` is empty")));
-            }
-            Ok(User::Name(text))
-        }
+            .map_err(|_| Fault::new(node.line, format!("{number} is no user id")));
     }
+    let (text, line) = text(name, node)?;
+    if text.is_empty() {
+        return Err(Fault::new(line, format!("`{name}` is empty")));
+    }
+    Ok(User::Name(text))
 }
 
 fn destination(node: Node, conditions: &mut Vec<Condition>) -> Result<(), Fault> {
@@ -392,13 +390,11 @@ fn window(fields: &mut Fields) -> Result<Option<Window>, Fault> {
 }
 
 fn no_such<'a>(what: &str, label: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    match nearest(label, known.clone()) {
-        Some(near) => format!("there is no {what} {label:?}; did you mean \"{near}\"?"),
-        None => {
-            let some: Vec<&str> = known.take(MOST_NAMED).collect();
-            format!("there is no {what} {label:?}; there are {}", some.join(", "))
-        }
+    if let Some(near) = nearest(label, known.clone()) {
+        return format!("there is no {what} {label:?}; did you mean \"{near}\"?");
     }
+    let some: Vec<&str> = known.take(MOST_NAMED).collect();
+    format!("there is no {what} {label:?}; there are {}", some.join(", "))
 }
 
 const KEYS: [&str; 11] = [
