@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use tidemark::network::{FlowTable, FlowUpdate, Limits, Phase};
+use tidemark::network::{FlowTable, FlowUpdate, Limits, Phase, Protocol};
 use tidemark::observation::{Observation, Origin};
 use tidemark::source::capture;
 
@@ -113,7 +113,7 @@ fn run_engine(path: &Path) {
         if update.phase == Phase::Ended {
             work.flows += 1;
             work.identified +=
-                u64::from(update.flow.identified.protocol.is_some_and(|label| label.is_identified()));
+                u64::from(update.flow.identified.protocol.is_some_and(Protocol::is_identified));
         }
     };
     let mut packets = 0_u64;

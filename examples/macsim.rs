@@ -98,9 +98,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout().lock();
     for (budget, score) in budgets.iter().zip(&scores) {
         if json {
-            writeln!(out, "{}", score.json(*budget))?
+            writeln!(out, "{}", score.json(*budget))?;
         } else {
-            score.print(&mut out, *budget, verbose)?
+            score.print(&mut out, *budget, verbose)?;
         }
     }
     Ok(())
@@ -110,14 +110,13 @@ fn pairs(files: &[String]) -> impl Iterator<Item = (&str, &str)> {
     files.chunks_exact(2).filter_map(|pair| Some((pair.first()?.as_str(), pair.get(1)?.as_str())))
 }
 
+/// The alerts of each budget, with the span of each Mac.
+type Run = (Span, Vec<Vec<Alert>>);
+
 type Span = BTreeMap<u32, (i64, i64)>;
 
 /// Runs one file of flows through a detector a Mac and budget.
-fn run(
-    flows: &str,
-    budgets: &[f64],
-    priors: &Arc<Priors>,
-) -> Result<(Span, Vec<Vec<Alert>>), Box<dyn Error>> {
+fn run(flows: &str, budgets: &[f64], priors: &Arc<Priors>) -> Result<Run, Box<dyn Error>> {
     let mut reader: Box<dyn BufRead> = if flows == "-" {
         Box::new(io::stdin().lock())
     } else {

@@ -3,6 +3,15 @@
 //! Each line of `tests/vectors/bayes_pot.jsonl` holds the values learnt (bytes, day), the values asked for, and log10 of the probability of
 //! a value at least as large, as the reference implementation of Bayes-POT printed them for the prior of hourly bytes out.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout
+)]
+// A test's own helpers may fail as the test does.
+
 use serde::Deserialize;
 use tidemark::baseline::{Histogram, Priors, bits, volume};
 

@@ -1,5 +1,14 @@
 //! The store under everything that can happen to it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout
+)]
+// A test's own helpers may fail as the test does.
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;

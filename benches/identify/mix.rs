@@ -56,7 +56,7 @@ pub(crate) fn downloads(target: &Path, size: u64) -> io::Result<Made> {
         *sequence = 1;
     }
     // One record of TLS holds eleven such segments; the payload of each begins as a record would not, except the first.
-    let mut payload = vec![0x5a; SEGMENT];
+    let mut payload = vec![0x5a; SEGMENT as usize];
     while writer.made.bytes < size {
         for (number, sequence) in (0_u8..).zip(&mut sequences) {
             at += 10;
@@ -64,9 +64,9 @@ pub(crate) fn downloads(target: &Path, size: u64) -> io::Result<Made> {
                 payload.splice(..5, [0x17, 3, 3, 0x40, 0]);
             }
             writer.frame(at, 0, &tcp(number, false, ACK, *sequence, &payload))?;
-            *sequence = sequence.wrapping_add(SEGMENT as u32);
-            if (*sequence / SEGMENT as u32).is_multiple_of(2) {
-                writer.frame(at, 0, &tcp(number, true, ACK, 1 + HELLO.len() as u32, &[]))?;
+            *sequence = sequence.wrapping_add(SEGMENT);
+            if (*sequence / SEGMENT).is_multiple_of(2) {
+                writer.frame(at, 0, &tcp(number, true, ACK, AFTER_HELLO, &[]))?;
             }
         }
     }
@@ -102,10 +102,13 @@ fn ethernet_frames(path: &Path) -> Vec<Frame> {
 /// Gives both ends of an IP packet addresses that belong to the round.
 fn readdress(frame: &mut [u8], round: u8) {
     let mut network = 14;
-    let mut kind = frame.get(12..14).map_or(0, |bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
+    let mut kind = frame
+        .get(12..14)
+        .map_or(0, |bytes| bytes.iter().fold(0, |value, byte| value << 8 | u16::from(*byte)));
     while matches!(kind, 0x8100 | 0x88a8) {
-        kind =
-            frame.get(network + 2..network + 4).map_or(0, |bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
+        kind = frame
+            .get(network + 2..network + 4)
+            .map_or(0, |bytes| bytes.iter().fold(0, |value, byte| value << 8 | u16::from(*byte)));
         network += 4;
     }
     // The second byte of IPv4 addresses, the fourth of IPv6 ones.
@@ -124,14 +127,14 @@ fn readdress(frame: &mut [u8], round: u8) {
 fn tcp(number: u8, from_client: bool, flags: u8, sequence: u32, payload: &[u8]) -> Vec<u8> {
     let (client, server) = ([10, 0, 0, number], [198, 51, 100, number]);
     let (source, target) = if from_client { (client, server) } else { (server, client) };
-    let ports: [u16; 2] = if from_client { [50_000, 443] } else { [443, 50_000] };
-    let total = u16::try_from(40 + payload.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let (source_port, target_port): (u16, u16) = if from_client { (50_000, 443) } else { (443, 50_000) };
+    let [total_high, total_low] = u16::try_from(40 + payload.len()).unwrap_or(u16::MAX).to_be_bytes();
     let mut frame = vec![0; 12];
-    frame.extend([0x08, 0, 0x45, 0, total[0], total[1], 0, 0, 0x40, 0, 64, 6, 0, 0]);
+    frame.extend([0x08, 0, 0x45, 0, total_high, total_low, 0, 0, 0x40, 0, 64, 6, 0, 0]);
     frame.extend(source);
     frame.extend(target);
-    frame.extend(ports[0].to_be_bytes());
-    frame.extend(ports[1].to_be_bytes());
+    frame.extend(source_port.to_be_bytes());
+    frame.extend(target_port.to_be_bytes());
     frame.extend(sequence.to_be_bytes());
     frame.extend([0, 0, 0, 1, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
     frame.extend(payload);
@@ -173,8 +176,10 @@ impl Writer {
 }
 
 const WINDOW_MICROS: u64 = 60_000_000;
+/// The client's sequence number behind its hello.
+const AFTER_HELLO: u32 = 1 + HELLO.len() as u32;
 /// Payload of a full-sized segment, in bytes.
-const SEGMENT: usize = 1_460;
+const SEGMENT: u32 = 1_460;
 const SYN: u8 = 0x02;
 const ACK: u8 = 0x10;
 /// A `ClientHello` for `a.example`, with one cipher suite.

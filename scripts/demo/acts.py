@@ -28,7 +28,7 @@ class Acts:
     def __init__(self, mac):
         self.mac, self.random = mac, random.Random(SEED)
         self.owners = {}
-        self.fresh_sites = self.calls = 0
+        self.fresh_sites = 0
 
     def run(self, time, parent, program, args):
         """`parent` forks, and the child becomes a program."""

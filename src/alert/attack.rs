@@ -29,6 +29,18 @@ impl Attack {
             sub_technique: protocol.and_then(sub_technique).map(str::to_owned),
         }
     }
+
+    /// The name of the sub-technique, as ATT&CK v18.1 has it.
+    pub fn sub_technique_name(&self) -> Option<&'static str> {
+        Some(match self.sub_technique.as_deref()? {
+            "T1071.001" => "Web Protocols",
+            "T1071.002" => "File Transfer Protocols",
+            "T1071.003" => "Mail Protocols",
+            "T1071.004" => "DNS",
+            "T1071.005" => "Publish/Subscribe Protocols",
+            _ => return None,
+        })
+    }
 }
 
 /// T1071.001 Web Protocols, .002 File Transfer Protocols, .003 Mail Protocols, .004 DNS, .005 Publish/Subscribe Protocols: by the

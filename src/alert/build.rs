@@ -1,19 +1,23 @@
 //! From a detection to the document.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::attack::Attack;
 use super::document::{
-    Alert, BaselineSection, Context, Coverage, ExceptionSection, FlowSection, HostSection, ProcessSection,
-    ReturnPeriod, SCHEMA, Sensor, SigningSection, UserSection,
+    Alert, BaselineSection, Context, Coverage, ExceptionSection, FirstSeen, FlowSection, HostSection,
+    ProcessSection, ReturnPeriod, Schema, Sensor, SigningSection, TopDestination, UserSection,
 };
 use super::id::{FindingKey, event_id};
+use super::lifecycle::{Activity, Stage};
 use super::risk::Risk;
+use super::runbook::runbook;
 use super::words::{bytes_in_words, return_period_in_words};
-use crate::detect::{BaselineState, Channel, Finding};
+use crate::detect::{BaselineState, Channel, ChannelScore, Finding};
 use crate::network::{Flow, Protocol};
+use crate::observation::Timestamp;
 use crate::process::{Method, ProcessFacts, Who};
 
 /// A finding with everything around it at the moment it was made.
@@ -33,15 +37,44 @@ pub struct Detection {
     pub host: Host,
     /// What was lost until then.
     pub losses: Losses,
+    /// What else held at the time.
+    pub surroundings: Surroundings,
+}
+
+/// What the engine knows of the time around a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Surroundings {
+    /// When the Mac last woke, where that was a short time ago.
+    pub woke: Option<Timestamp>,
+    /// When the system's version changed, where that was days ago.
+    pub system_updated: Option<Timestamp>,
+    /// When the image's code changed, where that was days ago.
+    pub image_changed: Option<Timestamp>,
+    /// When the image was first seen.
+    pub image_seen: Option<Timestamp>,
+    /// When the script was first seen.
+    pub script_seen: Option<Timestamp>,
+    /// When the subject first used the destination.
+    pub destination_seen: Option<Timestamp>,
+    /// Where the subject sends most.
+    pub top_destinations: Vec<TopDestination>,
 }
 
 /// The Mac, as the observations name it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Host {
     /// Its name.
     pub name: Arc<str>,
     /// Version of the system.
     pub os_version: Option<Arc<str>>,
+    /// Build of the system.
+    pub os_build: Option<Arc<str>>,
+    /// Serial number.
+    pub serial_number: Option<Arc<str>>,
+    /// Hardware UUID.
+    pub hardware_uuid: Option<Arc<str>>,
+    /// Login names by user id.
+    pub users: BTreeMap<u32, Arc<str>>,
 }
 
 /// What could not be seen, as running totals.
@@ -54,9 +87,9 @@ pub type SuppressedBy = ExceptionSection;
 const MOST_SCORE: f64 = 6.0;
 
 impl Alert {
-    /// The document of a detection. `sequence` counts the alerts of the host.
-    pub fn new(detection: &Detection, sequence: u64, exception: Option<SuppressedBy>) -> Self {
-        let Detection { finding, who, flow, host, .. } = detection;
+    /// The document of a detection, not yet [numbered](Self::number).
+    pub fn new(detection: &Detection, exception: Option<SuppressedBy>) -> Self {
+        let Detection { finding, who, flow, host, surroundings, .. } = detection;
         let protocol = flow.identified.protocol;
         let keyed = if counts(finding, Channel::Protocol) || counts(finding, Channel::Initiator) {
             protocol
@@ -66,8 +99,8 @@ impl Alert {
         let key = FindingKey::new(Some(&host.name), &finding.subject, keyed);
         let score = finding.score.min(MOST_SCORE);
         Self {
-            schema: SCHEMA,
-            id: event_id(&host.name, &key, finding.time, sequence),
+            schema: Schema,
+            id: event_id(&host.name, &key, finding.time, 0),
             time: finding.time,
             severity: finding.severity,
             score: rounded(score),
@@ -75,7 +108,7 @@ impl Alert {
             fleet_finding: FindingKey::new(None, &finding.subject, keyed),
             finding: key,
             subject: finding.subject.clone(),
-            channels: finding.channels.clone(),
+            channels: finding.channels.iter().map(channel).collect(),
             unless: finding.unless.clone(),
             return_period: ReturnPeriod {
                 days: rounded(10_f64.powf(score)),
@@ -92,17 +125,34 @@ impl Alert {
             initiator: who.initiator.as_deref().map(process),
             application: who.application.as_deref().map(process),
             ancestors: who.ancestors.iter().map(|ancestor| process(ancestor)).collect(),
-            user: user(&who.process),
+            user: user(&who.process, host),
             flow: flow_section(flow, detection.destination.clone()),
             attribution: detection.attribution,
             occurrences: finding.occurrence.saturating_add(1),
-            first_seen: finding.baseline.first_seen,
+            stage: Stage {
+                activity: Activity::Create,
+                first_time: finding.time,
+                last_time: finding.time,
+                count: 1,
+                closed: None,
+            },
+            first_seen: FirstSeen {
+                subject: finding.baseline.first_seen,
+                image: surroundings.image_seen,
+                script: surroundings.script_seen,
+                destination: surroundings.destination_seen,
+            },
+            top_destinations: surroundings.top_destinations.clone(),
             risk: Risk::of(finding, who, flow),
             context: Context {
                 mac_state: finding.mac_state,
                 threshold: rounded(finding.threshold),
                 trim: rounded(finding.trim),
                 active_subjects: finding.active_subjects,
+                woke: surroundings.woke,
+                system_updated: surroundings.system_updated,
+                image_changed: surroundings.image_changed,
+                tunnel: flow.interface.as_deref().is_some_and(is_tunnel),
                 imbalance: finding.imbalance.map(rounded),
                 held_back: finding.held_back,
                 held: finding.held.clone(),
@@ -110,9 +160,26 @@ impl Alert {
             coverage: detection.losses.clone(),
             exception,
             attack: Attack::of(protocol),
-            host: HostSection { name: host.name.clone(), os_version: host.os_version.clone(), sequence },
-            sensor: Sensor { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") },
+            host: HostSection {
+                name: host.name.clone(),
+                os_version: host.os_version.clone(),
+                os_build: host.os_build.clone(),
+                serial_number: host.serial_number.clone(),
+                hardware_uuid: host.hardware_uuid.clone(),
+                sequence: 0,
+            },
+            sensor: Sensor {
+                name: env!("CARGO_PKG_NAME").to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            runbook: runbook(finding),
         }
+    }
+
+    /// Gives the event its number among those that leave the host, and with it its id.
+    pub fn number(&mut self, sequence: u64) {
+        self.host.sequence = sequence;
+        self.id = event_id(&self.host.name, &self.finding, self.time, sequence);
     }
 
     /// The document as one line of JSON, without the line's end.
@@ -125,6 +192,16 @@ impl Alert {
 /// Six decimals: more than any reader needs, and the same on machines whose last bit of a logarithm differs.
 fn rounded(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
+}
+
+/// As it is written: a full double is read back with another last bit by some readers.
+fn channel(score: &ChannelScore) -> ChannelScore {
+    ChannelScore { z: rounded(score.z), ..score.clone() }
+}
+
+/// Names that macOS gives to interfaces of tunnels.
+fn is_tunnel(interface: &str) -> bool {
+    ["utun", "ipsec", "ppp"].iter().any(|kind| interface.starts_with(kind))
 }
 
 fn counts(finding: &Finding, channel: Channel) -> bool {
@@ -210,8 +287,9 @@ fn process(facts: &ProcessFacts) -> ProcessSection {
     }
 }
 
-fn user(facts: &ProcessFacts) -> UserSection {
+fn user(facts: &ProcessFacts, host: &Host) -> UserSection {
     UserSection {
+        name: facts.credentials.euid.and_then(|uid| host.users.get(&uid)).cloned(),
         uid: facts.credentials.euid,
         auid: facts.credentials.auid,
         audit_session: facts.credentials.asid,
@@ -231,6 +309,7 @@ fn flow_section(flow: &Flow, destination: Option<Arc<str>>) -> FlowSection {
         transport: flow.transport,
         local: flow.local.to_string(),
         remote: flow.remote.to_string(),
+        resolved_name: flow.identified.resolved_name.clone(),
         destination,
         direction: flow.direction,
         interface: flow.interface.clone(),

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de};
 
 use super::attack::Attack;
 use super::id::FindingKey;
+use super::lifecycle::Stage;
 use super::risk::Risk;
 use crate::detect::{BaselineState, ChannelScore, Counterfactual, Held, Severity};
 use crate::network::Counters;
@@ -14,14 +15,14 @@ use crate::network::{Evidence, Protocol};
 use crate::observation::{Direction, Timestamp, Transport};
 use crate::process::{Identity, Method, Script, Subject};
 
-/// The value of `schema`.
+/// The value of `schema`. A reader knows every `tidemark.alert/1`: what is added to it may be passed over.
 pub const SCHEMA: &str = "tidemark.alert/1";
 
 /// An alert: a finding as a document. Members are in the order in which they are written.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// [`SCHEMA`].
-    pub schema: &'static str,
+    pub schema: Schema,
     /// Names this event.
     pub id: String,
     /// When the activity was seen.
@@ -41,7 +42,7 @@ pub struct Alert {
     /// Each channel with its score, what was seen and what is usual.
     pub channels: Vec<ChannelScore>,
     /// What would have kept it from alerting: each line alone would do.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unless: Vec<Counterfactual>,
     /// The score in words.
     pub return_period: ReturnPeriod,
@@ -56,7 +57,7 @@ pub struct Alert {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub application: Option<ProcessSection>,
     /// Earlier images of the process, latest first, then its ancestors, nearest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ancestors: Vec<ProcessSection>,
     /// Who ran it.
     pub user: UserSection,
@@ -64,10 +65,15 @@ pub struct Alert {
     pub flow: FlowSection,
     /// How the process was found.
     pub attribution: Method,
-    /// Occurrences of this finding, this one included.
+    /// Alerts of this subject so far, this one included.
     pub occurrences: u32,
-    /// When the subject was first seen.
-    pub first_seen: Timestamp,
+    /// Where this event stands in its finding's life.
+    pub stage: Stage,
+    /// Since when what acted is known.
+    pub first_seen: FirstSeen,
+    /// Where the subject sends most, as far as tidemark remembers, most bytes first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub top_destinations: Vec<TopDestination>,
     /// Points beside rarity.
     pub risk: Risk,
     /// What else held at the time.
@@ -83,10 +89,60 @@ pub struct Alert {
     pub host: HostSection,
     /// tidemark.
     pub sensor: Sensor,
+    /// The page for triage of this kind of finding.
+    pub runbook: String,
+}
+
+/// The mark of the format: a document that has another one is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Schema;
+
+impl Serialize for Schema {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(SCHEMA)
+    }
+}
+
+impl<'de> Deserialize<'de> for Schema {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        if text == SCHEMA {
+            Ok(Self)
+        } else {
+            Err(de::Error::custom(format_args!("the schema is not {SCHEMA}")))
+        }
+    }
+}
+
+/// Since when what acted is known. What tidemark does not know is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstSeen {
+    /// The pair of image and initiator.
+    pub subject: Timestamp,
+    /// The image, whatever ran it; as far back as tidemark remembers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<Timestamp>,
+    /// The script, whatever ran it; as far back as tidemark remembers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script: Option<Timestamp>,
+    /// The destination, by this subject; as far back as tidemark remembers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Timestamp>,
+}
+
+/// One destination of a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TopDestination {
+    /// Registrable domain or network.
+    pub name: Arc<str>,
+    /// Bytes sent there since `first_seen`; a destination that was pushed out of the table begins anew.
+    pub bytes_out: u64,
+    /// When the subject first used it as far back as tidemark remembers.
+    pub first_seen: Timestamp,
 }
 
 /// The return period behind the score.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReturnPeriod {
     /// In days.
     pub days: f64,
@@ -95,7 +151,7 @@ pub struct ReturnPeriod {
 }
 
 /// The baseline, and the bar that the score passed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BaselineSection {
     /// The subject's state.
     pub state: BaselineState,
@@ -110,7 +166,7 @@ pub struct BaselineSection {
 }
 
 /// A process.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessSection {
     /// Image identity.
     pub identity: Identity,
@@ -133,13 +189,13 @@ pub struct ProcessSection {
     /// Working directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<Arc<str>>,
-    /// When it was forked.
+    /// When it was forked, or else when this image was first seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<Timestamp>,
 }
 
 /// A code signature.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningSection {
     /// Part of macOS.
     pub platform_binary: bool,
@@ -157,8 +213,11 @@ pub struct SigningSection {
 }
 
 /// A user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserSection {
+    /// Login name, where the source names the Mac's users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Arc<str>>,
     /// Effective user id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
@@ -177,7 +236,7 @@ pub struct UserSection {
 }
 
 /// The flow whose update made the finding.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FlowSection {
     /// Its id.
     pub id: Arc<str>,
@@ -198,6 +257,9 @@ pub struct FlowSection {
     pub local: String,
     /// The other end.
     pub remote: String,
+    /// The name whose DNS answer gave the address, where the client named no server itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolved_name: Option<Arc<str>>,
     /// The destination as the baseline knows it: registrable domain or network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destination: Option<Arc<str>>,
@@ -223,7 +285,7 @@ pub struct FlowSection {
 }
 
 /// What else held at the time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Context {
     /// The Mac's own state.
     pub mac_state: BaselineState,
@@ -233,19 +295,38 @@ pub struct Context {
     pub trim: f64,
     /// Subjects active in 24 hours.
     pub active_subjects: u32,
+    /// When the Mac last woke, where that was in the last quarter of an hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub woke: Option<Timestamp>,
+    /// When the system's version changed, where that was in the last 7 days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_updated: Option<Timestamp>,
+    /// When the image was first seen with other code than before (another cdhash), where that was in the last 7 days: it was updated, or
+    /// another slice of it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_changed: Option<Timestamp>,
+    /// The flow left through a tunnel's interface (`utun`, `ipsec`, `ppp`): a VPN, or a relay of the system.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tunnel: bool,
     /// Bytes out over bytes in of the subject's day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub imbalance: Option<f64>,
     /// Findings held back since the last alert of this subject.
     pub held_back: u32,
     /// The strongest of them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<Held>,
 }
 
 /// What could not be seen since observation began.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Coverage {
+    /// Losses reported in the last hour.
+    #[serde(default)]
+    pub gaps_last_hour: u64,
+    /// Observations lost in the last hour, as far as that is known.
+    #[serde(default)]
+    pub lost_last_hour: u64,
     /// Losses reported by sources.
     pub gaps: u64,
     /// Observations lost in them, as far as that is known.
@@ -257,7 +338,7 @@ pub struct Coverage {
 }
 
 /// The exception that suppressed a finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExceptionSection {
     /// Its id.
     pub id: String,
@@ -269,22 +350,32 @@ pub struct ExceptionSection {
 }
 
 /// The Mac.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostSection {
     /// Its name; `unknown` where no source names it.
     pub name: Arc<str>,
     /// Version of the system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub os_version: Option<Arc<str>>,
-    /// Counts the alerts of this host.
+    /// Build of the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_build: Option<Arc<str>>,
+    /// Serial number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial_number: Option<Arc<str>>,
+    /// Hardware UUID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hardware_uuid: Option<Arc<str>>,
+    /// Counts the events that left this host, from 1, without a hole: a receiver that misses one lost it. 0 on a suppressed finding, which
+    /// does not leave.
     pub sequence: u64,
 }
 
 /// The program that wrote the alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sensor {
     /// `tidemark`.
-    pub name: &'static str,
+    pub name: String,
     /// Its version.
-    pub version: &'static str,
+    pub version: String,
 }

@@ -25,7 +25,7 @@ pub struct Destinations {
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// Of a destination's text, keyed. FNV-1a and the finaliser of SplitMix64: stable across versions, since it is stored.
+    /// Of a destination's text, keyed. FNV-1a and the finaliser of `SplitMix64`: stable across versions, since it is stored.
     pub fn of(destination: &str, key: u64) -> Self {
         let start = FNV_OFFSET ^ key;
         let hash =
@@ -196,7 +196,9 @@ impl Generation {
             Self::Bloom { .. } => self.clone(),
             Self::Exact(kept) => {
                 let mut bloom = Self::Bloom { bits: vec![0; BLOOM_BYTES], count: 0 };
-                kept.iter().for_each(|short| bloom.insert(*short));
+                for short in kept {
+                    bloom.insert(*short);
+                }
                 bloom
             }
         }

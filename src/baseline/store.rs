@@ -119,6 +119,9 @@ pub enum StoreError {
 }
 
 impl Store {
+    /// Where a Mac keeps its store.
+    pub const DEFAULT_FOLDER: &'static str = "/var/db/tidemark/store";
+
     /// Opens the store in a folder, and makes it where there is none. One that cannot be read is set aside beside it, as
     /// `<folder>.corrupt-<n>`, and a fresh one opened.
     ///
@@ -302,7 +305,7 @@ fn set_aside(path: &Path, reason: &str) -> Result<PathBuf, StoreError> {
         name.push(format!(".corrupt-{n}"));
         PathBuf::from(name)
     };
-    let aside = (1..).map(name).find(|aside| !aside.exists()).unwrap_or_else(|| name(0));
+    let aside = (1..MOST_ASIDE).map(name).find(|aside| !aside.exists()).unwrap_or_else(|| name(0));
     std::fs::rename(path, &aside).map_err(|source| StoreError::Stuck {
         path: path.to_owned(),
         reason: reason.to_owned(),
@@ -313,6 +316,8 @@ fn set_aside(path: &Path, reason: &str) -> Result<PathBuf, StoreError> {
 
 /// The format of the trees and their keys. Values carry a version of their own.
 const FORMAT: u32 = 1;
+/// Names tried for a store that is set aside; the last resort, `.corrupt-0`, fails where it is taken.
+const MOST_ASIDE: u32 = 10_000;
 const FORMAT_KEY: &[u8] = b"format";
 const TIME_KEY: &[u8] = b"time";
 const HOST_KEY: &[u8] = b"host";

@@ -139,7 +139,7 @@ pub enum Learning {
     /// In full.
     #[default]
     Full,
-    /// With [`DISCOUNT`]: it was over the alert threshold, and nobody has said what it was.
+    /// With a tenth of the weight (`DISCOUNT`): it was over the alert threshold, and nobody has said what it was.
     Discounted,
     /// In full, whatever its score: an analyst or an exception says that it is normal.
     Accepted,
@@ -484,7 +484,7 @@ impl Scales {
 
 impl Sums {
     /// What the volume channel learns and scores, in bits: bytes out, tilted by the imbalance. With `out` and `in` in bytes it is
-    /// log2(1 + out) + ¼ log2((1 + out)/(1 + in)), the second part between 0 and [`MOST_TILT_BITS`]: `out · max(1, out/in)^0.25`, which
+    /// log2(1 + out) + ¼ log2((1 + out)/(1 + in)), the second part between 0 and `MOST_TILT_BITS`: `out · max(1, out/in)^0.25`, which
     /// gained 2 to 3 points of recall (METHOD.md 3.4). `None` where nothing was sent.
     pub fn volume_bits(&self) -> Option<f64> {
         (self.out > 0).then(|| tilted(self.out, self.received))

@@ -10,7 +10,7 @@ use super::inputs::{self, Inputs};
 use crate::alert::bytes_in_words;
 use crate::network::{FlowRecord, FlowTable, FlowUpdate, Limits, Phase};
 use crate::observation::{FlowState, Observation};
-use crate::process::{Attribution, Method, Processes, Subject};
+use crate::process::{Attribution, Method, Processes, Settings, Subject};
 use crate::source::Origins;
 
 /// Prints the flows in captures and recordings, one line each, in the order in which they end.
@@ -20,7 +20,7 @@ use crate::source::Origins;
 ///
 /// Examples:
 ///   tidemark flows capture.pcapng
-///   tidemark flows --json *.pcap | jq -r '.flow | [.protocol, .server_name] | @tsv'
+///   tidemark flows --json *.pcap | jq .flow.protocol
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
@@ -47,47 +47,67 @@ struct Attributed<'a> {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut source = inputs::open(&args.inputs, Origins::PerInput)?;
-    let names: Vec<Arc<str>> = args.inputs.names();
-    let mut out = BufWriter::new(io::stdout().lock());
-    let mut processes = Processes::new(crate::process::Settings::default());
-    let mut table: FlowTable<Attribution> = FlowTable::new(Limits::default());
-    let mut failed: Option<io::Error> = None;
-    let mut print = |processes: &mut Processes, update: FlowUpdate<'_, Attribution>| {
-        let FlowUpdate { flow, tag, phase, .. } = update;
-        if tag.method == Method::None {
-            *tag = processes.attribute(flow.owner.process, flow.owner.effective_pid, flow.start);
-        }
-        if phase != Phase::Ended || failed.is_some() {
-            return;
-        }
-        let mut record = FlowRecord::new(flow, FlowState::Closed).attributed(tag.method.label());
-        if let Some(name) = usize::try_from(flow.origin.0).ok().and_then(|place| names.get(place)) {
-            record = record.in_capture(name.clone());
-        }
-        let written =
-            if args.json { write_json(&mut out, &record, tag) } else { write_text(&mut out, &record, tag) };
-        failed = written.err();
+    let mut table = FlowTable::new(Limits::default());
+    let mut printer = Printer {
+        out: BufWriter::new(io::stdout().lock()),
+        json: args.json,
+        names: args.inputs.names(),
+        processes: Processes::new(Settings::default()),
+        failed: None,
     };
     for observation in &mut source {
         match &observation {
-            Observation::Exec(exec) => drop(processes.exec(exec)),
-            Observation::Fork(fork) => processes.fork(fork),
-            Observation::Exit(exit) => processes.exit(exit),
-            Observation::Running(running) => processes.running(running),
-            Observation::Packet(packet) => table.packet(packet, &mut |update| print(&mut processes, update)),
-            Observation::Flow(report) => table.report(report, &mut |update| print(&mut processes, update)),
-            Observation::Clock(clock) => {
-                table.advance(clock.time, &mut |update| print(&mut processes, update))
+            Observation::Exec(exec) => {
+                printer.processes.exec(exec);
             }
+            Observation::Fork(fork) => printer.processes.fork(fork),
+            Observation::Exit(exit) => printer.processes.exit(exit),
+            Observation::Running(running) => printer.processes.running(running),
+            Observation::Packet(packet) => table.packet(packet, &mut |update| printer.update(update)),
+            Observation::Flow(report) => table.report(report, &mut |update| printer.update(update)),
+            Observation::Clock(clock) => table.advance(clock.time, &mut |update| printer.update(update)),
             Observation::Recording(_) | Observation::Gap(_) => {}
         }
+        if printer.failed.is_some() {
+            break;
+        }
     }
-    table.finish(&mut |update| print(&mut processes, update));
-    if let Some(error) = failed {
+    table.finish(&mut |update| printer.update(update));
+    if let Some(error) = printer.failed {
         return Err(error.into());
     }
-    out.flush()?;
+    printer.out.flush()?;
     source.finish()
+}
+
+/// Prints flows when they end.
+struct Printer<W> {
+    out: W,
+    json: bool,
+    /// Names of the inputs, by origin.
+    names: Vec<Arc<str>>,
+    processes: Processes,
+    /// Why nothing more is printed.
+    failed: Option<io::Error>,
+}
+
+impl<W: Write> Printer<W> {
+    fn update(&mut self, update: FlowUpdate<'_, Attribution>) {
+        let FlowUpdate { flow, tag, phase, .. } = update;
+        if tag.method == Method::None {
+            *tag = self.processes.attribute(flow.owner.process, flow.owner.effective_pid, flow.start);
+        }
+        if phase != Phase::Ended || self.failed.is_some() {
+            return;
+        }
+        let mut record = FlowRecord::new(flow, FlowState::Closed).attributed(tag.method.label());
+        if let Some(name) = usize::try_from(flow.origin.0).ok().and_then(|place| self.names.get(place)) {
+            record = record.in_capture(name.clone());
+        }
+        let out = &mut self.out;
+        let written = if self.json { write_json(out, &record, tag) } else { write_text(out, &record, tag) };
+        self.failed = written.err();
+    }
 }
 
 fn write_json(out: &mut impl Write, record: &FlowRecord, attribution: &Attribution) -> io::Result<()> {

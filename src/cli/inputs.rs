@@ -43,7 +43,7 @@ impl Setup {
     }
 
     /// The engine's settings from a configuration and the exceptions that it names.
-    pub(super) fn engine(&self, config: &Config) -> Result<engine::Settings, Failure> {
+    pub(super) fn engine(config: &Config) -> Result<engine::Settings, Failure> {
         let exceptions = match &config.exceptions.directory {
             Some(folder) => load_exceptions(folder)?,
             None => Exceptions::default(),

@@ -3,14 +3,23 @@
 //! Every flag is defined once, in the verb's `Args`; `--help`, the shell completions and the manual page come from that definition.
 //! Data goes to standard output, words for people to standard error.
 
+mod alerts;
+mod baseline;
+mod calibrate;
+mod evidence;
 mod exit;
+mod explain;
+mod feedback;
 mod flows;
 mod generate;
 mod inputs;
+mod plot;
 mod processes;
+mod record;
 mod replay;
 mod run;
 mod sink;
+mod source;
 mod state;
 mod summary;
 
@@ -35,10 +44,16 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Replay(replay::Args),
+    Explain(explain::Args),
+    Evidence(evidence::Args),
     Flows(flows::Args),
     Processes(processes::Args),
     Run(run::Args),
     Sink(sink::Args),
+    Record(record::Args),
+    Baseline(baseline::Args),
+    Feedback(feedback::Args),
+    Calibrate(calibrate::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -49,10 +64,16 @@ pub fn main() -> ExitCode {
     log_to_stderr(cli.verbose);
     let done = match cli.verb {
         Verb::Replay(args) => replay::run(&args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Evidence(args) => evidence::run(&args),
         Verb::Flows(args) => flows::run(&args),
         Verb::Processes(args) => processes::run(&args),
         Verb::Run(args) => run::run(&args),
         Verb::Sink(args) => sink::run(&args),
+        Verb::Record(args) => record::run(&args),
+        Verb::Baseline(args) => baseline::run(&args),
+        Verb::Feedback(args) => feedback::run(&args),
+        Verb::Calibrate(args) => calibrate::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

@@ -29,7 +29,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut processes = Processes::new(Settings::keep_all());
     for observation in &mut source {
         match &observation {
-            Observation::Exec(exec) => drop(processes.exec(exec)),
+            Observation::Exec(exec) => {
+                processes.exec(exec);
+            }
             Observation::Fork(fork) => processes.fork(fork),
             Observation::Exit(exit) => processes.exit(exit),
             Observation::Running(running) => processes.running(running),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::inputs::{self, Inputs, Setup};
 use super::{Failure, state, summary};
+use crate::alert::{Alert, Format};
 use crate::engine::{Engine, Verdict};
 use crate::source::Origins;
 
@@ -25,9 +26,18 @@ pub(super) struct Args {
     /// Prints findings that an exception covers as well; they carry the member `exception`.
     #[arg(long)]
     suppressed: bool,
+    /// The form of the alerts.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Prints alerts in at most 8,000 bytes, as they go to syslog.
+    #[arg(long)]
+    slim: bool,
     /// Keeps the baselines, and what else the next run needs, in this folder: the next replay with it goes on where this one ends.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Begins from what this folder knows, and leaves it as it is: for the `state` that `tidemark evidence` writes.
+    #[arg(long, value_name = "DIR", conflicts_with = "state")]
+    from: Option<PathBuf>,
     /// Prints no summary.
     #[arg(short, long)]
     quiet: bool,
@@ -37,21 +47,25 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.setup.config()?;
-    let settings = args.setup.engine(&config)?;
+    let settings = Setup::engine(&config)?;
     let mut source = inputs::open(&args.inputs, Origins::Joined)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut verdicts = Vec::new();
     let store = args.state.as_deref().map(state::open).transpose()?;
-    let mut engine = match &store {
+    let from = args.from.as_deref().map(state::open).transpose()?;
+    let mut engine = match store.as_ref().or(from.as_ref()) {
         Some(store) => state::resume(store, settings, &mut verdicts)?,
         None => Engine::new(settings),
     };
     let mut digests = 0;
+    let text = |alert: &Alert| {
+        if args.slim { alert.render_slim(args.format) } else { alert.render(args.format) }
+    };
     let mut print = |verdicts: &mut Vec<Verdict>| -> io::Result<()> {
         for verdict in verdicts.drain(..) {
             match verdict {
-                Verdict::Alert(alert) => writeln!(out, "{}", alert.to_json())?,
-                Verdict::Suppressed(alert) if args.suppressed => writeln!(out, "{}", alert.to_json())?,
+                Verdict::Alert(alert) => writeln!(out, "{}", text(&alert))?,
+                Verdict::Suppressed(alert) if args.suppressed => writeln!(out, "{}", text(&alert))?,
                 Verdict::Suppressed(_) => {}
                 Verdict::Digest(_) => digests += 1,
             }

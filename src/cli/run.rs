@@ -1,54 +1,38 @@
 //! `tidemark run`: the daemon.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use super::inputs::{self, Setup};
+use super::inputs::Setup;
+use super::source::SourceName;
 use super::{Code, Failure, state};
 use crate::daemon::{self, Wiring};
-use crate::source::Origins;
 
 /// Runs in the foreground: takes observations as they come and delivers alerts.
 ///
-/// The sources of a Mac (Endpoint Security, ntstat, pktap) are not built yet. Until they are, Apple's own `eslogger` can feed it:
+/// On a Mac it takes what the Mac offers: process events from Endpoint Security, else from Apple's `eslogger`; flows from the kernel's
+/// statistics and a packet tap, else from one of them, else from the unified log. What was chosen, and what it cannot see, is said at the start
+/// (`-v`). Elsewhere an input has to be named:
 ///
+///   sudo tidemark run
 ///   sudo eslogger exec fork exit | tidemark run --source eslogger:-
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// Where observations come from: `recording:FILE` or `eslogger:-` (standard input).
-    #[arg(long, value_name = "SOURCE")]
+    /// Where observations come from: `live` (this Mac), `recording:FILE` or `eslogger:-` (standard input).
+    #[arg(long, value_name = "SOURCE", default_value = "live")]
     source: SourceName,
-    /// The folder that keeps what was learnt, the spool of events that no receiver has yet, and the status.
+    /// The folder that keeps what was learnt (in `baselines`), the spool of events that a receiver has yet to take, and the status.
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE)]
     state: PathBuf,
     #[command(flatten)]
     setup: Setup,
 }
 
-#[derive(Debug, Clone)]
-enum SourceName {
-    Recording(PathBuf),
-    Eslogger(PathBuf),
-}
-
-impl FromStr for SourceName {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("recording", file)) if !file.is_empty() => Ok(Self::Recording(file.into())),
-            Some(("eslogger", file)) if !file.is_empty() => Ok(Self::Eslogger(file.into())),
-            _ => Err("expected recording:FILE or eslogger:FILE, with - for standard input".to_owned()),
-        }
-    }
-}
-
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.setup.config()?;
-    let settings = args.setup.engine(&config)?;
-    let (SourceName::Recording(path) | SourceName::Eslogger(path)) = &args.source;
-    let source = inputs::open_paths(std::slice::from_ref(path), Origins::Joined, false)?.into_merged();
-    let store = state::open(&args.state)?;
+    let settings = Setup::engine(&config)?;
+    let source = args.source.open()?;
+    let store = state::open(&args.state.join(BASELINES))?;
     let mut verdicts = Vec::new();
     let engine = state::resume(&store, settings, &mut verdicts)?;
     let wiring = Wiring {
@@ -70,3 +54,6 @@ pub(super) fn host_name() -> String {
 
 /// Where a LaunchDaemon keeps what it must not lose.
 pub(super) const DEFAULT_STATE: &str = "/Library/Application Support/Tidemark/State";
+
+/// The store's folder has one to itself: a store that cannot be read is set aside as a whole, and the spool must not go with it.
+const BASELINES: &str = "baselines";

@@ -13,8 +13,10 @@
 
 mod health;
 mod intake;
+mod stop;
 
 pub use health::{Status, test_event};
+pub use stop::StopSignal;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
@@ -158,6 +160,7 @@ async fn supervise(
         let _ = ended.send(());
         walked
     })?;
+    tracing::info!("running");
     let mut ticks = tokio::time::interval(TICK);
     let mut heartbeats = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
     loop {
@@ -345,3 +348,6 @@ fn next(observed: &Receiver<Message>, intake: &mut Intake) -> Option<Message> {
         }
     }
 }
+
+#[cfg(test)]
+mod simulated_kernel;

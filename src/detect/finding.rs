@@ -115,7 +115,7 @@ pub enum HeldReason {
 }
 
 /// One difference that would have kept a finding under the threshold.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Counterfactual {
     /// The channel that would be different.
     pub channel: Channel,
@@ -125,7 +125,7 @@ pub struct Counterfactual {
 }
 
 /// What a [`Counterfactual`] asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// The channel's bytes of the hour and of the day had both stayed at or under this share (0 to 1) of what was seen: `bytes` in the day.
@@ -180,7 +180,7 @@ pub enum Verdict {
 }
 
 /// One channel's word.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChannelScore {
     /// Which.
     pub name: Channel,

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::surroundings::Memory;
 use super::{Tally, Verdict};
-use crate::alert::{Alert, Detection, Host, Losses};
+use crate::alert::{Alert, Detection, Host, Lifecycle, Losses};
 use crate::detect::{Activity, Detector, Disposition, ProtocolUse};
 use crate::exceptions::Exceptions;
 use crate::network::{Counters, Destinations, Evidence, Flow, FlowUpdate, Phase, Protocol, Reach};
@@ -34,6 +35,8 @@ pub(super) struct Judge<'a> {
     pub(super) zone: ZoneOffset,
     pub(super) losses: &'a mut Losses,
     pub(super) tally: &'a mut Tally,
+    pub(super) memory: &'a mut Memory,
+    pub(super) lifecycle: &'a mut Lifecycle,
     pub(super) sequence: &'a mut u64,
     pub(super) out: &'a mut Vec<Verdict>,
 }
@@ -74,7 +77,12 @@ impl Judge<'_> {
             began,
             who: Some(&who),
         };
-        let Some(finding) = self.detector.observe(&activity) else { return };
+        let finding = self.detector.observe(&activity);
+        if began || bytes.bytes_out > 0 {
+            self.memory.sent(&who.subject, &destination, bytes.bytes_out, time);
+        }
+        let Some(finding) = finding else { return };
+        let surroundings = self.memory.around(&who, &destination, time);
         let detection = Detection {
             finding,
             who: who.clone(),
@@ -82,7 +90,8 @@ impl Judge<'_> {
             flow: flow.clone(),
             destination: Some(destination),
             host: self.host.clone(),
-            losses: self.losses.clone(),
+            losses: self.memory.losses(self.losses, time),
+            surroundings,
         };
         let exception = self.exceptions.covering(&detection);
         self.tally.found(&detection.finding.subject, exception.is_some());
@@ -90,9 +99,15 @@ impl Judge<'_> {
         let disposition =
             if suppressed { Disposition::Suppressed { learn: false } } else { Disposition::Alerted };
         self.detector.dispose(&detection.finding, disposition);
-        *self.sequence = self.sequence.saturating_add(1);
-        let alert = Box::new(Alert::new(&detection, *self.sequence, exception));
-        self.out.push(if suppressed { Verdict::Suppressed(alert) } else { Verdict::Alert(alert) });
+        let alert = Alert::new(&detection, exception);
+        let mut events = Vec::new();
+        if suppressed {
+            self.lifecycle.excepted(&alert.finding, time, &mut events);
+            self.out.push(Verdict::Suppressed(Box::new(alert)));
+        } else {
+            self.lifecycle.found(alert, &mut events);
+        }
+        leave(self.sequence, events, self.out);
     }
 
     fn count(&mut self, flow: &Flow, attribution: &Attribution, growth: Counters, phase: Phase) {
@@ -104,6 +119,15 @@ impl Judge<'_> {
         if phase == Phase::Ended {
             self.tally.flow_ended(flow, attribution.method);
         }
+    }
+}
+
+/// Numbers events and lets them go.
+pub(super) fn leave(sequence: &mut u64, events: Vec<Alert>, out: &mut Vec<Verdict>) {
+    for mut event in events {
+        *sequence = sequence.saturating_add(1);
+        event.number(*sequence);
+        out.push(Verdict::Alert(Box::new(event)));
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod judge;
 mod state;
+mod surroundings;
 mod tally;
 
 pub use state::ResumeError;
@@ -17,7 +18,7 @@ pub use tally::{SubjectTally, Tally};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::alert::{Alert, Host, Losses};
+use crate::alert::{Alert, FindingKey, Host, Lifecycle, Losses};
 use crate::baseline::Priors;
 use crate::detect::{self, Detector, Digest};
 use crate::exceptions::Exceptions;
@@ -25,6 +26,7 @@ use crate::network::{Destinations, FlowTable, Limits, TableReport};
 use crate::observation::{Observation, RecordingHeader, Timestamp, ZoneOffset};
 use crate::process::{self, Processes};
 use judge::{Judge, Tag};
+use surroundings::Memory;
 
 /// The settings of every room on the road.
 #[derive(Debug, Clone)]
@@ -56,7 +58,7 @@ impl Default for Settings {
 /// What comes out.
 #[derive(Debug, Clone)]
 pub enum Verdict {
-    /// A finding that no exception covers.
+    /// An event of a finding that no exception covers: it opens, goes on or is closed.
     Alert(Box<Alert>),
     /// A finding that an exception covers: counted and kept, not delivered.
     Suppressed(Box<Alert>),
@@ -75,7 +77,10 @@ pub struct Engine {
     zone: ZoneOffset,
     losses: Losses,
     tally: Tally,
-    /// Counts the alerts of this host.
+    memory: Memory,
+    /// The findings that are open.
+    lifecycle: Lifecycle,
+    /// Counts the events that left this host.
     sequence: u64,
     /// Time awake since boot, where the source says it.
     awake: Option<Duration>,
@@ -97,15 +102,34 @@ impl Engine {
             detector: Detector::new(settings.detection, settings.priors),
             destinations: Destinations::default(),
             exceptions: settings.exceptions,
-            host: Host { name: Arc::from("unknown"), os_version: None },
+            host: Host { name: Arc::from("unknown"), ..Host::default() },
             zone: ZoneOffset::default(),
             losses: Losses::default(),
             tally: Tally::default(),
+            memory: Memory::default(),
+            lifecycle: Lifecycle::default(),
             sequence: 0,
             awake: None,
             now: None,
             told: None,
         }
+    }
+
+    /// How many events left so far; [`Engine::suspend`] stores it.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The findings that are open; [`Engine::suspend`] stores them.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    /// An analyst called the behaviour of an open finding normal: closes it. The baseline is told through the detector.
+    pub fn learned(&mut self, finding: &FindingKey, time: Timestamp, out: &mut Vec<Verdict>) {
+        let mut events = Vec::new();
+        self.lifecycle.learned(finding, time, &mut events);
+        self.leave(events, out);
     }
 
     /// Walks one observation down the road; verdicts are appended to `out`.
@@ -119,6 +143,7 @@ impl Engine {
             Observation::Exec(exec) => {
                 if let Some(who) = self.processes.exec(exec) {
                     self.detector.image_seen(exec.message.time, self.zone, &who.subject, who.role);
+                    self.memory.ran(&who, exec.message.time);
                 }
             }
             Observation::Fork(fork) => self.processes.fork(fork),
@@ -135,8 +160,12 @@ impl Engine {
             Observation::Gap(gap) => {
                 self.losses.gaps = self.losses.gaps.saturating_add(1);
                 self.losses.lost = self.losses.lost.saturating_add(gap.lost.unwrap_or(0));
+                self.memory.lost(gap);
             }
-            Observation::Clock(clock) => self.awake = clock.awake.or(self.awake),
+            Observation::Clock(clock) => {
+                self.awake = clock.awake.or(self.awake);
+                self.memory.clock(clock);
+            }
         }
     }
 
@@ -144,6 +173,9 @@ impl Engine {
     pub fn finish(&mut self, out: &mut Vec<Verdict>) {
         let (flows, mut judge) = self.split(out);
         flows.finish(&mut |update| judge.update(update));
+        let mut events = Vec::new();
+        self.lifecycle.finish(&mut events);
+        self.leave(events, out);
     }
 
     /// What was seen so far.
@@ -167,7 +199,21 @@ impl Engine {
         }
         if let Some(version) = &header.os_version {
             self.detector.system_seen(version);
+            self.memory.system(version, self.now);
             self.host.os_version = Some(version.clone());
+        }
+        // A later header that only changes the zone names nothing else.
+        for (known, named) in [
+            (&mut self.host.os_build, &header.os_build),
+            (&mut self.host.serial_number, &header.serial_number),
+            (&mut self.host.hardware_uuid, &header.hardware_uuid),
+        ] {
+            if named.is_some() {
+                known.clone_from(named);
+            }
+        }
+        if !header.users.is_empty() {
+            self.host.users.clone_from(&header.users);
         }
         if let Some(zone) = header.utc_offset_seconds {
             self.zone = zone;
@@ -184,8 +230,16 @@ impl Engine {
         self.told = Some(now);
         let (flows, mut judge) = self.split(out);
         flows.advance(now, &mut |update| judge.update(update));
+        let mut events = Vec::new();
+        self.lifecycle.advance(now, &mut events);
+        self.leave(events, out);
         let digests = self.detector.advance(now, self.zone, self.awake);
         out.extend(digests.into_iter().map(|digest| Verdict::Digest(Box::new(digest))));
+    }
+
+    /// Numbers events and lets them go.
+    fn leave(&mut self, events: Vec<Alert>, out: &mut Vec<Verdict>) {
+        judge::leave(&mut self.sequence, events, out);
     }
 
     /// The flow table on one side, what judges its updates on the other.
@@ -199,6 +253,8 @@ impl Engine {
             zone: self.zone,
             losses: &mut self.losses,
             tally: &mut self.tally,
+            memory: &mut self.memory,
+            lifecycle: &mut self.lifecycle,
             sequence: &mut self.sequence,
             out,
         };

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::judge::Tag;
+use super::surroundings::Memory;
 use super::{Engine, Settings, Verdict};
-use crate::alert::{Host, Losses};
+use crate::alert::{Host, Lifecycle, Losses};
 use crate::baseline::{Checkpoint, Saved};
 use crate::detect::{Detector, StateError};
 use crate::network::{FlowTable, Limits, Suspended};
@@ -26,6 +27,10 @@ struct Road {
     zone: ZoneOffset,
     losses: Losses,
     sequence: u64,
+    #[serde(default)]
+    lifecycle: Lifecycle,
+    #[serde(default)]
+    memory: Memory,
     awake: Option<Duration>,
     now: Option<Timestamp>,
     told: Option<Timestamp>,
@@ -69,6 +74,8 @@ impl Engine {
         engine.zone = road.zone;
         engine.losses = road.losses;
         engine.sequence = road.sequence;
+        engine.lifecycle = road.lifecycle;
+        engine.memory = road.memory;
         engine.awake = road.awake;
         engine.now = road.now;
         engine.told = road.told;
@@ -95,6 +102,8 @@ impl Engine {
             zone: self.zone,
             losses: self.losses.clone(),
             sequence: self.sequence,
+            lifecycle: self.lifecycle.clone(),
+            memory: std::mem::take(&mut self.memory),
             awake: self.awake,
             now: self.now,
             told: self.told,

@@ -41,7 +41,7 @@ impl Names {
 }
 
 /// Addresses kept: a busy Mac uses some hundreds a day.
-const MOST_ADDRESSES: usize = 8_192;
+const MOST_ADDRESSES: usize = 4_096;
 
 #[cfg(test)]
 mod tests {

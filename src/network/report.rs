@@ -17,6 +17,8 @@ pub struct TableReport {
     pub flows: u64,
     /// Flows that ended early to make room.
     pub evicted: u64,
+    /// Flows whose payload had to make room before it said what they speak.
+    pub cut_short: u64,
     /// Reports whose counters went backwards: the producer began to count anew.
     pub counter_resets: u64,
     /// Reports older than one already taken for the same flow; ignored.

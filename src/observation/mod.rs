@@ -20,6 +20,7 @@ pub use process::{
 };
 pub use time::{InvalidTimestamp, Timestamp, ZoneOffset};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +77,18 @@ pub struct RecordingHeader {
     /// The system's version, `15.5`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os_version: Option<Arc<str>>,
+    /// The system's build, `24F74`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os_build: Option<Arc<str>>,
+    /// The Mac's serial number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial_number: Option<Arc<str>>,
+    /// The Mac's hardware UUID (`IOPlatformUUID`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware_uuid: Option<Arc<str>>,
+    /// Login names by user id, of those who may use the Mac.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub users: BTreeMap<u32, Arc<str>>,
     /// Seconds east of UTC that hours, days and weekdays follow from here on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub utc_offset_seconds: Option<ZoneOffset>,

@@ -5,15 +5,21 @@
 //! counted, and what follows it is still read. Nothing in this room panics on foreign bytes.
 
 pub mod capture;
+pub mod endpoint_security;
 mod eslogger;
+pub mod ladder;
 mod lines;
+pub mod live;
 mod merge;
+pub mod network_statistics;
 mod open;
 pub mod packet_tap;
 mod process_monitor;
 pub mod recording;
 mod report;
+pub mod running;
 mod text;
+pub mod unified_log;
 
 pub use eslogger::Sequence;
 pub use merge::{Input, Merged, Origins};

@@ -2,7 +2,7 @@
 //!
 //! For each scale p is the probability of a sum at least as large ([`volume::log10_p`]) and r = (W + 2)/(age in days + 2) the rate of active
 //! windows a day, so Z = −log10(p · r) is log10 of the expected days between such windows. The two scales depend on each other, so their
-//! harmonic-mean p counts: Z = log10((10^Z_hour + 10^Z_day)/2). METHOD.md 2; running sums instead of closed ones cost no calibration
+//! harmonic-mean p counts: Z is log10 of the mean of 10^Z of hour and day. METHOD.md 2; running sums instead of closed ones cost no calibration
 //! (0.71, 0.81, 0.73 at return periods of 100, 316 and 1000 days; METHOD.md 4).
 
 use serde_json::{Value, json};

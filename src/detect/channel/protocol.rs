@@ -32,6 +32,7 @@ pub(in crate::detect) struct ProtocolNovelty {
 }
 
 /// What the subject was before this use.
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts about one image")]
 #[derive(Debug, Clone, Copy)]
 pub(in crate::detect) struct History<'a> {
     /// The protocols that it spoke.

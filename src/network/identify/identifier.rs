@@ -1,12 +1,11 @@
 //! What moves each flow's identification.
 
-use super::assembly::Limits;
-use super::details::{self, Answers, Conversation, Notes, Progress, google_quic, quic};
+use super::details::Answers;
 use super::expected::Expected;
-use super::inspection::{Active, Inspection, Layer, READING_BYTES, Stage};
+use super::inspection::{Active, Inspection, Layer, Stage};
 use super::pool::Pool;
-use super::ports::{self, Group};
-use super::recognise::{self, Datagram, Stream, Verdict};
+use super::ports;
+use super::shared::SharedTexts;
 use super::{Identified, Segment, Start};
 use crate::network::names::Names;
 use crate::network::protocol::{Evidence, Protocol};
@@ -15,11 +14,12 @@ use crate::observation::Transport;
 /// Identifies protocols; owns what its inspections share.
 #[derive(Debug)]
 pub struct Identifier {
-    pool: Pool,
+    pub(super) pool: Pool,
     names: Names,
-    expected: Expected,
+    pub(super) expected: Expected,
+    texts: SharedTexts,
     /// Plain text of QUIC Initials, kept for its memory.
-    plain: Vec<u8>,
+    pub(super) plain: Vec<u8>,
 }
 
 impl Default for Identifier {
@@ -28,6 +28,7 @@ impl Default for Identifier {
             pool: Pool::new(POOL_BYTES),
             names: Names::default(),
             expected: Expected::default(),
+            texts: SharedTexts::default(),
             plain: Vec::new(),
         }
     }
@@ -81,7 +82,7 @@ impl Identifier {
             changed |= self.settle(active, identified);
         }
         if active.stage == Stage::Done {
-            self.close(inspection);
+            self.close(inspection, identified);
         }
         changed
     }
@@ -90,7 +91,7 @@ impl Identifier {
     pub fn finish(&mut self, mut inspection: Inspection, identified: &mut Identified) -> bool {
         let Some(active) = inspection.active() else { return false };
         let changed = self.settle(active, identified);
-        self.close(&mut inspection);
+        self.close(&mut inspection, identified);
         changed
     }
 
@@ -104,279 +105,25 @@ impl Identifier {
         self.pool.evicted()
     }
 
-    /// Bytes of payload kept now, with what keeping them costs; never more than 8 MiB.
+    /// Bytes of payload kept now, with what keeping them costs; never more than 1 MiB.
     pub fn held_bytes(&self) -> usize {
         self.pool.held()
     }
 
-    /// Gives the buffers back.
-    fn close(&mut self, inspection: &mut Inspection) {
+    /// Gives the buffers back, and keeps what was found once where other flows have the same.
+    fn close(&mut self, inspection: &mut Inspection, identified: &mut Identified) {
+        if let Some(metadata) = identified.metadata.as_deref_mut() {
+            metadata.alpn.shrink_to_fit();
+            metadata.dns_answers.shrink_to_fit();
+            self.texts.share(metadata);
+        }
         if let Some(ticket) = inspection.end().and_then(|active| active.ticket) {
             self.pool.give_back(ticket);
         }
     }
 
-    fn tcp(&mut self, active: &mut Active, segment: &Segment<'_>, identified: &mut Identified) -> bool {
-        let mut changed = false;
-        if let Stage::Watching(protocol) = active.stage {
-            if !self.watch(active, protocol, segment, identified) {
-                return false;
-            }
-            changed = true;
-        }
-        let base = *active.base(segment.from_client).get_or_insert(segment.sequence);
-        let Some((offset, payload)) = in_order(base, segment).filter(|(_, payload)| !payload.is_empty())
-        else {
-            return changed;
-        };
-        changed
-            | match active.ticket {
-                // Nearly always: the first payload, looked at where it lies.
-                None if offset == 0 => {
-                    self.examine_unbuffered(active, segment.from_client, payload, identified)
-                }
-                None => {
-                    active.ticket = Some(self.pool.take());
-                    self.buffer(active, segment, identified)
-                }
-                Some(ticket) if self.pool.slot(ticket).is_some() => self.buffer(active, segment, identified),
-                // Its buffers were taken away: what follows cannot be put in order any more.
-                Some(_) => self.settle(active, identified),
-            }
-    }
-
-    /// Examines the first payload of a flow in the packet, and keeps what of it is needed later.
-    fn examine_unbuffered(
-        &mut self,
-        active: &mut Active,
-        from_client: bool,
-        payload: &[u8],
-        identified: &mut Identified,
-    ) -> bool {
-        let (client, server): (&[u8], &[u8]) = if from_client { (payload, &[]) } else { (&[], payload) };
-        let seen = self.examine(active, Conversation { client, server, last: false }, payload, identified);
-        if active.keeps_payload() {
-            let consumed = if from_client { seen.client } else { seen.server };
-            let ticket = *active.ticket.insert(self.pool.take());
-            self.pool.write(
-                ticket,
-                from_client,
-                0,
-                payload.get(consumed..).unwrap_or_default(),
-                active.limits(),
-            );
-        }
-        seen.changed
-    }
-
-    /// Puts a segment where it belongs and examines what is there.
-    fn buffer(&mut self, active: &mut Active, segment: &Segment<'_>, identified: &mut Identified) -> bool {
-        let mut changed = false;
-        while let Some(ticket) = active.ticket {
-            let limits = active.limits();
-            // What an examination consumed moves the base, and with it the segment's place.
-            let base = *active.base(segment.from_client).get_or_insert(segment.sequence);
-            let Some((offset, payload)) = in_order(base, segment) else { return changed };
-            self.pool.write(ticket, segment.from_client, offset, payload, limits);
-            changed |= self.examine_buffered(active, payload, false, identified);
-            if !active.keeps_payload() {
-                self.pool.give_back(ticket);
-                active.ticket = None;
-            }
-            // A label that came with this segment may allow more of it to be kept.
-            if active.limits() == limits {
-                break;
-            }
-        }
-        changed
-    }
-
-    /// Looks at one segment of a flow that may change; `true` where it did.
-    fn watch(
-        &mut self,
-        active: &mut Active,
-        protocol: Protocol,
-        segment: &Segment<'_>,
-        identified: &mut Identified,
-    ) -> bool {
-        if protocol == Protocol::Ftp {
-            let speaker = if segment.from_client { active.client } else { active.server };
-            self.expected.read(active.origin, segment.payload, speaker);
-            active.stay();
-        }
-        if !details::begins_tls(segment.payload) || active.layer == Layer::Inner {
-            return false;
-        }
-        *active.base(segment.from_client) = Some(segment.sequence);
-        // Where the other end's part begins is known when it speaks.
-        *active.base(!segment.from_client) = None;
-        identified.upgraded = Some(Protocol::Tls);
-        active.look_inside(Stage::Reading(Protocol::Tls));
-        true
-    }
-
-    /// Examines what is buffered.
-    fn examine_buffered(
-        &mut self,
-        active: &mut Active,
-        fresh: &[u8],
-        last: bool,
-        identified: &mut Identified,
-    ) -> bool {
-        let Some(ticket) = active.ticket else { return false };
-        // Taken out while it is looked at, so that the rest of the identifier can be used meanwhile.
-        let Some(slot) = self.pool.slot_mut(ticket) else { return false };
-        let (client, server) = (std::mem::take(&mut slot.client), std::mem::take(&mut slot.server));
-        let conversation = Conversation { client: client.prefix(), server: server.prefix(), last };
-        let seen = self.examine(active, conversation, fresh, identified);
-        if let Some(slot) = self.pool.slot_mut(ticket) {
-            (slot.client, slot.server) = (client, server);
-        }
-        self.pool.drop_front(ticket, seen.client, seen.server);
-        seen.changed
-    }
-
-    /// Seeks the protocol and reads its details, as far as the bytes go. `fresh` is the segment that came.
-    fn examine(
-        &mut self,
-        active: &mut Active,
-        conversation: Conversation<'_>,
-        fresh: &[u8],
-        identified: &mut Identified,
-    ) -> Seen {
-        let mut seen = Seen::default();
-        let mut rest = conversation;
-        loop {
-            match active.stage {
-                Stage::Undecided => {
-                    let Some(protocol) = recognised(active, &rest, fresh) else { return seen };
-                    label(active, protocol, identified);
-                    active.enter(Stage::Reading(protocol));
-                    seen.changed = true;
-                }
-                Stage::Reading(protocol) => {
-                    let mut notes = Notes::new(&mut identified.metadata, active.ports.server);
-                    let mut answers = Answers::default();
-                    let progress = details::stream(protocol, &rest, &mut notes, &mut answers);
-                    seen.changed |= notes.changed;
-                    self.learn(active, &answers);
-                    match progress {
-                        Progress::More => return seen,
-                        Progress::Complete => active.stage = Stage::Done,
-                        Progress::Watch if active.layer == Layer::Inner => active.stage = Stage::Done,
-                        Progress::Watch => {
-                            if protocol == Protocol::Ftp {
-                                self.expected.read(active.origin, fresh, active.client);
-                            }
-                            active.enter(Stage::Watching(protocol));
-                        }
-                        Progress::Upgraded(to) => {
-                            identified.upgraded = Some(to);
-                            seen.changed = true;
-                            active.stage = Stage::Done;
-                        }
-                        Progress::Inside { client, server } => {
-                            seen.client += client;
-                            seen.server += server;
-                            active.advance(client, server);
-                            rest.client = rest.client.get(client..).unwrap_or_default();
-                            rest.server = rest.server.get(server..).unwrap_or_default();
-                            match active.layer {
-                                Layer::Outer => active.look_inside(Stage::Undecided),
-                                Layer::Inner => active.stage = Stage::Done,
-                            }
-                            if rest.client.is_empty() && rest.server.is_empty() {
-                                return seen;
-                            }
-                        }
-                    }
-                }
-                Stage::Watching(_) | Stage::Done => return seen,
-            }
-        }
-    }
-
-    fn udp(&mut self, active: &mut Active, segment: &Segment<'_>, identified: &mut Identified) -> bool {
-        let mut changed = false;
-        if active.stage == Stage::Undecided || active.stage == Stage::Watching(Protocol::Stun) {
-            let Some(protocol) = recognised_datagram(active, segment) else { return false };
-            if active.stage == Stage::Watching(protocol) {
-                return false;
-            }
-            label(active, protocol, identified);
-            active.enter(if protocol == Protocol::Stun {
-                Stage::Watching(protocol)
-            } else {
-                Stage::Reading(protocol)
-            });
-            changed = true;
-        }
-        let Stage::Reading(protocol) = active.stage else { return changed };
-        let progress = if protocol == Protocol::Quic {
-            self.quic(active, segment.payload, identified, &mut changed)
-        } else {
-            let mut notes = Notes::new(&mut identified.metadata, active.ports.server);
-            let mut answers = Answers::default();
-            let progress = details::datagram(protocol, segment.payload, &mut notes, &mut answers);
-            changed |= notes.changed;
-            self.learn(active, &answers);
-            progress
-        };
-        match progress {
-            // A resolver's flow goes on for as long as it lives, since each answer may name a later flow.
-            Progress::More if protocol != Protocol::Quic => active.stay(),
-            Progress::More => {}
-            _ => active.stage = Stage::Done,
-        }
-        changed
-    }
-
-    /// Opens a datagram's Initials and reads the hello, once enough of it has come.
-    fn quic(
-        &mut self,
-        active: &mut Active,
-        datagram: &[u8],
-        identified: &mut Identified,
-        changed: &mut bool,
-    ) -> Progress {
-        let held = active.ticket.filter(|ticket| self.pool.slot(*ticket).is_some());
-        let mut keys = held.and_then(|ticket| self.pool.slot_mut(ticket)).and_then(|slot| slot.keys.take());
-        self.plain.clear();
-        let opened = quic::open(datagram, &mut keys, &mut self.plain);
-        let mut notes = Notes::new(&mut identified.metadata, active.ports.server);
-        let frames = quic::crypto_frames(&self.plain);
-        // One datagram often has all of it, in order.
-        if held.is_none()
-            && let [(0, crypto)] = frames[..]
-        {
-            let progress = quic::read(crypto, false, &mut notes);
-            if progress != Progress::More {
-                *changed |= notes.changed;
-                return progress;
-            }
-        }
-        if !opened && google_quic::read(datagram, &mut notes) {
-            *changed |= notes.changed;
-            return Progress::Complete;
-        }
-        if !opened && held.is_none() {
-            // A server's packet, or one that cannot be opened: the client's may follow.
-            return if active.budget_is_spent() { Progress::Complete } else { Progress::More };
-        }
-        let ticket = held.unwrap_or_else(|| self.pool.take());
-        active.ticket = Some(ticket);
-        for (offset, crypto) in frames {
-            self.pool.write(ticket, true, offset, crypto, QUIC_LIMITS);
-        }
-        let Some(slot) = self.pool.slot_mut(ticket) else { return Progress::Complete };
-        slot.keys = keys;
-        let progress = quic::read(slot.client.prefix(), active.budget_is_spent(), &mut notes);
-        *changed |= notes.changed;
-        progress
-    }
-
     /// Remembers the addresses of an answer.
-    fn learn(&mut self, active: &Active, answers: &Answers) {
+    pub(super) fn learn(&mut self, active: &Active, answers: &Answers) {
         if let Some(name) = &answers.name {
             for address in &answers.addresses {
                 self.names.learn(active.origin, *address, name);
@@ -385,7 +132,7 @@ impl Identifier {
     }
 
     /// Decides with what there is.
-    fn settle(&mut self, active: &mut Active, identified: &mut Identified) -> bool {
+    pub(super) fn settle(&mut self, active: &mut Active, identified: &mut Identified) -> bool {
         let mut changed = false;
         if active.transport == Transport::Tcp && active.stage != Stage::Done {
             changed = self.examine_buffered(active, &[], true, identified);
@@ -413,16 +160,8 @@ impl Identifier {
     }
 }
 
-/// What an examination found, and how many bytes of each end are done with.
-#[derive(Debug, Default)]
-struct Seen {
-    changed: bool,
-    client: usize,
-    server: usize,
-}
-
 /// Writes the label down.
-fn label(active: &Active, protocol: Protocol, identified: &mut Identified) {
+pub(super) fn label(active: &Active, protocol: Protocol, identified: &mut Identified) {
     match active.layer {
         Layer::Inner => identified.upgraded = Some(protocol),
         Layer::Outer => {
@@ -432,92 +171,8 @@ fn label(active: &Active, protocol: Protocol, identified: &mut Identified) {
     }
 }
 
-/// Asks which protocol both ends of a stream speak.
-fn recognised(active: &mut Active, conversation: &Conversation<'_>, fresh: &[u8]) -> Option<Protocol> {
-    let Conversation { client, server, last } = *conversation;
-    // The port of a proxy says nothing about what passes inside.
-    let hint = active.hint.filter(|_| active.layer == Layer::Outer);
-    let ask =
-        |bytes, reply| match recognise::stream(&Stream { bytes, reply, ports: active.ports, hint, last }) {
-            Verdict::Match(protocol) => Some(protocol),
-            // Streams have no second datagram that could make a suspicion a proof.
-            Verdict::Weak(..) | Verdict::No => None,
-        };
-    let mut answer = ask(client, server).or_else(|| ask(server, client));
-    // Where the beginning is missing, each segment may be the beginning of a message.
-    let incomplete = active.midstream || (client.is_empty() && server.is_empty());
-    if answer.is_none() && incomplete && !fresh.is_empty() {
-        answer = ask(fresh, &[]);
-    }
-    if active.announced && answer != Some(Protocol::Tls) && !(client.is_empty() && server.is_empty()) {
-        answer = Some(Protocol::FtpData);
-    }
-    active.spoken |= !(client.is_empty() && server.is_empty());
-    if answer.is_none() {
-        active.look_at(if client.is_empty() { server } else { client });
-    }
-    answer
-}
-
-/// Asks which protocol a datagram speaks.
-fn recognised_datagram(active: &mut Active, segment: &Segment<'_>) -> Option<Protocol> {
-    let (mut bytes, mut wire_length) =
-        (segment.payload, usize::try_from(segment.wire_payload).unwrap_or(usize::MAX));
-    if active.stage == Stage::Watching(Protocol::Stun)
-        && let Some(relayed) = channel_data(bytes)
-    {
-        (bytes, wire_length) = (relayed, relayed.len());
-    }
-    let (own, other) = active.suspicions(segment.from_client);
-    let datagram = Datagram {
-        bytes,
-        wire_length,
-        ports: active.ports,
-        hint: active.hint.filter(|_| active.stage == Stage::Undecided),
-        group: Group::of(active.server),
-        before: own,
-        reply: other,
-    };
-    match recognise::datagram(&datagram) {
-        Verdict::Match(protocol) => Some(protocol),
-        Verdict::Weak(protocol, _) if active.hint == Some(protocol) && active.stage == Stage::Undecided => {
-            Some(protocol)
-        }
-        Verdict::Weak(protocol, token) => {
-            active.suspect(segment.from_client, protocol, token);
-            active.look_at(bytes);
-            None
-        }
-        Verdict::No => {
-            active.look_at(bytes);
-            None
-        }
-    }
-}
-
-/// What a TURN server relays in a channel (RFC 8656, section 12.4).
-fn channel_data(bytes: &[u8]) -> Option<&[u8]> {
-    let [0x40..=0x4f, _, high, low, data @ ..] = bytes else { return None };
-    data.get(..usize::from(u16::from_be_bytes([*high, *low])))
-}
-
-/// Where a segment lies in its stream, and the part of it that does; `None` for what is far from where the stream is.
-fn in_order<'a>(base: u32, segment: &Segment<'a>) -> Option<(usize, &'a [u8])> {
-    let distance = segment.sequence.wrapping_sub(base).cast_signed();
-    match usize::try_from(distance) {
-        Ok(offset) => (offset <= READING_BYTES).then_some((offset, segment.payload)),
-        Err(_) => {
-            let repeated = usize::try_from(distance.unsigned_abs()).ok()?;
-            segment.payload.get(repeated..).map(|payload| (0, payload))
-        }
-    }
-}
-
-/// Bytes that all undecided flows together may keep: some thousand flows with a whole hello each.
-const POOL_BYTES: usize = 8 << 20;
-
-/// A client's hello comes in pieces shuffled on purpose; this many lie apart at most.
-const QUIC_LIMITS: Limits = Limits { bytes: READING_BYTES, pending: 64 };
+/// Bytes that all undecided flows together may keep: five hundred flows with a long hello each, or more than a thousand that are undecided.
+const POOL_BYTES: usize = 1 << 20;
 
 const IGMP: u8 = 2;
 const ESP: u8 = 50;

@@ -3,7 +3,8 @@
 //! The flow table [begins](Identifier::begin) an [`Inspection`] for each flow, hands it the payload of each packet until it
 //! [is done](Inspection::is_done), and keeps what was found in [`Identified`]. The way of a payload through this room:
 //!
-//! 1. `identifier` puts TCP payload in order (`assembly`, in buffers of one bounded `pool`); a datagram is taken as it is.
+//! 1. `streams` puts TCP payload in order (`assembly`, in buffers of one bounded `pool`); `datagrams` takes those of UDP as they are. The
+//!    state of a flow is its `inspection`; `identifier` owns what flows share.
 //! 2. `recognise` asks the protocols, each in a file of its own, whether the bytes are theirs. Both directions are seen, a decision may
 //!    come at a later packet, and the port is only a hint (`ports`) that the payload is compared with.
 //! 3. `details` reads what an analyst needs (names, versions, fingerprints), and notices proxies and upgrades, behind which the question
@@ -13,6 +14,7 @@
 //! eight payload packets or three seconds and is called `unknown`, or `unknown-encrypted` (`encrypted`).
 
 mod assembly;
+mod datagrams;
 mod details;
 mod encrypted;
 mod expected;
@@ -21,6 +23,8 @@ mod inspection;
 mod pool;
 mod ports;
 mod recognise;
+mod shared;
+mod streams;
 
 pub use identifier::Identifier;
 pub use inspection::Inspection;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Depth, FragmentKey, LaterFragment, Layer, Undecoded, Walk, link, transport};
+use super::{Datagram, Depth, FragmentKey, LaterFragment, Layer, Undecoded, Walk, link, transport};
 use crate::observation::Transport;
 
 /// Walks from an IP header on, by the version that it states.
@@ -110,7 +110,11 @@ fn payload(protocol: u8, carrier: Carrier, layer: Layer<'_>, depth: Depth) -> Re
         GRE if carrier.first_of.is_none() => depth.deeper().and_then(|depth| gre(layer, depth)),
         _ => return transport::walk(Transport::from(protocol), carrier, layer),
     };
-    Ok(inside.unwrap_or_else(|_| transport::opaque(Transport::from(protocol), carrier, layer)))
+    Ok(match inside {
+        Ok(Walk::Datagram(datagram)) => Walk::Datagram(Datagram { tunnelled: true, ..datagram }),
+        Ok(fragment @ Walk::LaterFragment(_)) => fragment,
+        Err(_) => transport::opaque(Transport::from(protocol), carrier, layer),
+    })
 }
 
 /// A GRE header: RFC 2784 with the key and sequence of RFC 2890, or the enhanced one of PPTP (RFC 2637).

@@ -36,6 +36,8 @@ pub struct Datagram<'a> {
     pub tcp: Option<TcpHeader>,
     /// The identification of the fragments that follow, where some do.
     pub first_of: Option<u32>,
+    /// Whether it came inside another IP packet.
+    pub tunnelled: bool,
 }
 
 impl Datagram<'_> {

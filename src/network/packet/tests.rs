@@ -179,7 +179,8 @@ fn tunnels_are_walked_into() {
         ip(from, to, 4, &ip(from, to, 47, &joined(&[&[0, 0, 0x86, 0xdd], &hello6()]))),
     ];
     for (place, packet) in packets.iter().enumerate() {
-        assert_eq!(datagram(LinkType::RAW, packet).payload, b"hello", "packet {place}");
+        let datagram = datagram(LinkType::RAW, packet);
+        assert_eq!((datagram.payload, datagram.tunnelled), (&b"hello"[..], true), "packet {place}");
     }
 }
 

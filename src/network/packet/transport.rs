@@ -25,6 +25,7 @@ pub(super) fn opaque(transport: Transport, carrier: Carrier, layer: Layer<'_>) -
         wire_payload: layer.wire,
         tcp: None,
         first_of: None,
+        tunnelled: false,
     })
 }
 
@@ -53,6 +54,7 @@ fn tcp(carrier: Carrier, mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
             flags: TcpFlags(flags),
         }),
         first_of: carrier.first_of,
+        tunnelled: false,
     }))
 }
 
@@ -74,6 +76,7 @@ fn udp(carrier: Carrier, mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
         wire_payload: layer.wire,
         tcp: None,
         first_of: carrier.first_of,
+        tunnelled: false,
     }))
 }
 

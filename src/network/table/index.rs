@@ -20,6 +20,8 @@ pub(super) struct Key {
     ports: u32,
     origin: Origin,
     protocol: u8,
+    /// A Mac that tunnels shows each packet twice: on the tunnel's interface with its process, and inside of what leaves the Mac.
+    tunnelled: bool,
 }
 
 impl Key {
@@ -35,7 +37,15 @@ impl Key {
         let first_is_low = a <= b;
         let (low, high) = if first_is_low { (a, b) } else { (b, a) };
         let ports = u32::from(low.1) << 16 | u32::from(high.1);
-        (Self { low: low.0, high: high.0, ports, origin, protocol: transport.number() }, first_is_low)
+        (
+            Self { low: low.0, high: high.0, ports, origin, protocol: transport.number(), tunnelled: false },
+            first_is_low,
+        )
+    }
+
+    /// The key of the same ends inside a tunnel, or outside of one.
+    pub(super) fn tunnelled(self, tunnelled: bool) -> Self {
+        Self { tunnelled, ..self }
     }
 }
 
@@ -73,7 +83,7 @@ impl Sighting {
         }
         match (self.pid, hot.pid) {
             (Some(pid), Some(owner)) if pid == owner => Some(Suits::Owner),
-            (Some(KERNEL), _) | (_, Some(KERNEL) | None) | (None, _) => Some(Suits::Unowned),
+            (Some(KERNEL) | None, _) | (_, Some(KERNEL) | None) => Some(Suits::Unowned),
             _ => None,
         }
     }
@@ -152,13 +162,10 @@ impl Index {
         let Self { hasher, tuples, .. } = self;
         let hash = |slot: &Slot| flows.hot(*slot).map_or(0, |hot| hasher.hash_one(hot.key));
         let is_it = |slot: &Slot| flows.hot(*slot).is_some_and(|hot| hot.key == key);
-        let next = match tuples.find_mut(hash(&slot), is_it) {
-            Some(head) => Some(std::mem::replace(head, slot)),
-            None => {
-                tuples.insert_unique(hash(&slot), slot, hash);
-                None
-            }
-        };
+        let next = tuples.find_mut(hash(&slot), is_it).map(|head| std::mem::replace(head, slot));
+        if next.is_none() {
+            tuples.insert_unique(hash(&slot), slot, hash);
+        }
         if let Some(hot) = flows.hot_mut(slot) {
             hot.same_tuple = next;
         }

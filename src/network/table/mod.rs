@@ -10,6 +10,7 @@ mod clock;
 mod entry;
 mod fragments;
 mod index;
+mod packets;
 mod reports;
 mod slab;
 mod suspend;
@@ -18,15 +19,14 @@ mod tcp;
 use self::aging::{Aging, Class};
 use self::clock::Clock;
 use self::entry::{Cold, CountedBy, Flows, Hot};
-use self::fragments::{Fragmented, Fragments, Home, Waiting};
-use self::index::{Index, KERNEL, Key, Sighting};
+use self::fragments::Fragments;
+use self::index::{Index, Key};
 use self::slab::Slot;
 use self::tcp::Connection;
-use super::flow::{Counters, Flow, FlowId, FlowOwner, FlowUpdate, Phase};
-use super::identify::{Identified, Identifier, Segment, Start};
-use super::packet::{Datagram, LaterFragment, TcpFlags, Walk, walk};
+use super::flow::{Counters, Flow, FlowId, FlowUpdate, Phase};
+use super::identify::{Identifier, Start};
 use super::report::TableReport;
-use crate::observation::{Direction, Packet, ProcessKey, Timestamp, Transport};
+use crate::observation::Timestamp;
 
 pub use self::clock::SPAN;
 pub use self::suspend::Suspended;
@@ -43,6 +43,8 @@ pub use self::suspend::Suspended;
 /// Ends, transport, capture and owner make a flow. A packet without an owner, or with the kernel for one, joins the flow of its ends,
 /// and a flow without an owner is adopted by the first process that is named for it. Where packets say which way they went, the Mac's end is part of it too: a
 /// loopback packet passes twice, out of one process and into another, and each of the two has its own flow with its own local end.
+/// A packet through a VPN passes twice as well; inside and outside of the tunnel it has other ends, or is known to be tunnelled, and
+/// is counted once for the app and once for what carries it.
 ///
 /// # When a flow ends
 ///
@@ -96,19 +98,6 @@ impl<T: Default> FlowTable<T> {
         }
     }
 
-    /// Takes a packet.
-    pub fn packet(&mut self, packet: &Packet, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
-        self.advance(packet.time, tell);
-        let wire = u64::from(packet.wire_length);
-        self.account.packets = self.account.packets.saturating_add(1);
-        self.account.wire_bytes = self.account.wire_bytes.saturating_add(wire);
-        match walk(packet.link_type, &packet.data, packet.wire_length) {
-            Ok(Walk::Datagram(datagram)) => self.datagram(packet, &datagram, tell),
-            Ok(Walk::LaterFragment(fragment)) => self.later_fragment(packet, fragment, tell),
-            Err(reason) => self.account.undecoded.of(reason).add(1, wire),
-        }
-    }
-
     /// Moves time on: tells growth of a span that is over, and ends flows that were idle for too long.
     #[inline]
     pub fn advance(&mut self, now: Timestamp, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
@@ -144,140 +133,22 @@ impl<T: Default> FlowTable<T> {
         &self.account
     }
 
-    fn datagram(
-        &mut self,
-        packet: &Packet,
-        datagram: &Datagram<'_>,
-        tell: &mut dyn FnMut(FlowUpdate<'_, T>),
-    ) {
-        let sighting = sighting(packet, datagram);
-        let (slot, began) = if let Some(slot) = self.flow_of(&sighting, datagram, tell) {
-            (slot, false)
-        } else if let Some(slot) = self.begin(packet, datagram, &sighting, tell) {
-            (slot, true)
-        } else {
-            return;
-        };
-        let Some(hot) = self.flows.hot_mut(slot) else { return };
-        let outward = sighting.is_outward(hot);
-        hot.last = self.clock.now();
-        hot.count(outward, 1, u64::from(datagram.wire_payload), u64::from(packet.wire_length));
-        if let Some(header) = datagram.tcp {
-            hot.connection.observe(outward == hot.client_is_local, header);
-        }
-        let class = hot.class_now();
-        if let Some(key) = datagram.fragments() {
-            let of = Fragmented { origin: packet.origin, direction: packet.direction, key };
-            self.first_fragment(of, slot, outward);
-        }
-        self.adopt(slot, packet);
-        let identified = self.inspect(slot, outward, datagram);
-        self.settle(slot, class, began, identified, tell);
-    }
-
-    fn first_fragment(&mut self, of: Fragmented, slot: Slot, outward: bool) {
-        let Some(serial) = self.flows.cold(slot).map(|cold| cold.flow.serial) else { return };
-        let home = Home { slot, serial, outward };
-        let lost = &mut self.account.undecoded.orphan_fragment;
-        let waited = self.fragments.first(of, home, self.clock.steady(), lost);
-        if let Some(hot) = self.flows.hot_mut(slot) {
-            hot.count(outward, waited.packets, waited.payload, waited.wire);
-        }
-    }
-
-    fn later_fragment(
-        &mut self,
-        packet: &Packet,
-        fragment: LaterFragment,
-        tell: &mut dyn FnMut(FlowUpdate<'_, T>),
-    ) {
-        let of = Fragmented { origin: packet.origin, direction: packet.direction, key: fragment.key };
-        let counts = Waiting::one(fragment.wire_payload, packet.wire_length);
-        let lost = &mut self.account.undecoded.orphan_fragment;
-        let Some(home) = self.fragments.later(of, counts, self.clock.steady(), lost) else { return };
-        match self.flows.both_mut(home.slot).filter(|(_, cold)| cold.flow.serial == home.serial) {
-            Some((hot, _)) => {
-                hot.last = self.clock.now();
-                hot.count(home.outward, counts.packets, counts.payload, counts.wire);
-                let class = hot.class;
-                self.settle(home.slot, class, false, false, tell);
-            }
-            None => lost.add(1, u64::from(packet.wire_length)),
-        }
-    }
-
-    /// The live flow that a packet belongs to; a SYN that begins another connection takes its place.
-    #[inline]
-    fn flow_of(
-        &mut self,
-        sighting: &Sighting,
-        datagram: &Datagram<'_>,
-        tell: &mut dyn FnMut(FlowUpdate<'_, T>),
-    ) -> Option<Slot> {
-        let slot = self.index.find(&self.flows, sighting, |_| true)?;
-        if let Some(header) = datagram.tcp.filter(|header| header.flags.opens()) {
-            let hot = self.flows.hot(slot)?;
-            let from_client = sighting.is_outward(hot) == hot.client_is_local;
-            if hot.connection.is_followed_by(from_client, header) {
-                self.displace(slot, tell);
-                return None;
-            }
-        }
-        Some(slot)
-    }
-
-    fn begin(
-        &mut self,
-        packet: &Packet,
-        datagram: &Datagram<'_>,
-        sighting: &Sighting,
-        tell: &mut dyn FnMut(FlowUpdate<'_, T>),
-    ) -> Option<Slot> {
-        let flags = datagram.tcp.map(|header| header.flags);
-        let answers = flags.is_some_and(|flags| flags.any(TcpFlags::SYN) && flags.any(TcpFlags::ACK));
-        let midstream = flags.is_some_and(|flags| !flags.any(TcpFlags::SYN));
-        // An answer to a SYN shows who sent it; else the end that sends first is the client.
-        let outward = match sighting.direction {
-            Some(direction) => direction == Direction::Outbound,
-            None => !answers,
-        };
-        let (local, remote) = if outward {
-            (datagram.source, datagram.destination)
-        } else {
-            (datagram.destination, datagram.source)
-        };
-        let client_is_local = outward != answers;
-        let initiator = if client_is_local { Direction::Outbound } else { Direction::Inbound };
-        let now = self.clock.now();
-        let flow = Flow {
-            id: FlowId::Numbered(0),
-            serial: 0,
-            origin: packet.origin,
-            owner: FlowOwner::default(),
-            transport: datagram.transport,
-            local,
-            remote,
-            direction: (!midstream).then_some(initiator),
-            interface: packet.interface.clone(),
-            counters: Counters::default(),
-            unwindowed: None,
-            start: now,
-            last: now,
-            midstream,
-            attempted: false,
-            identified: Identified::default(),
-        };
-        let class = match datagram.transport {
-            Transport::Tcp => Class::TcpOpen,
-            Transport::Udp => Class::Udp,
-            _ => Class::Other,
-        };
-        self.admit(flow, client_is_local, class, tell)
-    }
-
     /// Makes room for a flow and lets it in.
     fn admit(
         &mut self,
+        flow: Flow,
+        client_is_local: bool,
+        class: Class,
+        tell: &mut dyn FnMut(FlowUpdate<'_, T>),
+    ) -> Option<Slot> {
+        let (key, _) = Key::new(flow.origin, flow.transport, flow.local, flow.remote);
+        self.admit_under(key, flow, client_is_local, class, tell)
+    }
+
+    /// As [`FlowTable::admit`], under this key of its ends.
+    fn admit_under(
+        &mut self,
+        key: Key,
         mut flow: Flow,
         client_is_local: bool,
         class: Class,
@@ -288,7 +159,7 @@ impl<T: Default> FlowTable<T> {
             self.account.evicted = self.account.evicted.saturating_add(1);
             self.end(oldest, tell);
         }
-        let (key, mut local_is_low) = Key::new(flow.origin, flow.transport, flow.local, flow.remote);
+        let (_, mut local_is_low) = Key::new(flow.origin, flow.transport, flow.local, flow.remote);
         if flow.local == flow.remote {
             // Nothing but the direction tells the two ends apart.
             local_is_low = client_is_local;
@@ -333,58 +204,6 @@ impl<T: Default> FlowTable<T> {
         self.index.insert(&mut self.flows, slot);
         self.aging.enter(&mut self.flows, slot, self.clock.steady());
         Some(slot)
-    }
-
-    /// Takes the owner that a packet names, where none is known.
-    #[inline]
-    fn adopt(&mut self, slot: Slot, packet: &Packet) {
-        let Some(hot) = self.flows.hot(slot) else { return };
-        let finds_owner = match hot.pid {
-            None => packet.owner.pid.is_some(),
-            Some(KERNEL) => packet.owner.pid.is_some_and(|pid| pid != KERNEL),
-            Some(_) => false,
-        };
-        let finds_effective = !hot.knows_effective && packet.owner.effective_pid.is_some();
-        if !finds_owner && !finds_effective {
-            return;
-        }
-        let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
-        let owner = &mut cold.flow.owner;
-        if finds_owner {
-            hot.pid = packet.owner.pid;
-            owner.process = packet.owner.pid.map(|pid| ProcessKey { pid, pidversion: None });
-            owner.name.clone_from(&packet.owner.name);
-        }
-        if finds_effective {
-            hot.knows_effective = true;
-            owner.effective_pid = packet.owner.effective_pid;
-        }
-    }
-
-    /// Shows a packet's payload to the identifier; `true` where it learnt something.
-    #[inline]
-    fn inspect(&mut self, slot: Slot, outward: bool, datagram: &Datagram<'_>) -> bool {
-        let flags = datagram.tcp.map(|header| header.flags).unwrap_or_default();
-        let (syn, end) = (flags.any(TcpFlags::SYN), flags.any(TcpFlags::FIN.and(TcpFlags::RST)));
-        if !self.flows.hot(slot).is_some_and(|hot| hot.is_inspected)
-            || (datagram.wire_payload == 0 && !syn && !end)
-        {
-            return false;
-        }
-        let Some((hot, cold)) = self.flows.both_mut(slot) else { return false };
-        hot.saw_payload |= datagram.wire_payload > 0;
-        let segment = Segment {
-            time: hot.last,
-            from_client: outward == hot.client_is_local,
-            sequence: datagram.tcp.map_or(0, |header| header.sequence.wrapping_add(u32::from(syn))),
-            syn,
-            end,
-            payload: datagram.payload,
-            wire_payload: datagram.wire_payload,
-        };
-        let learnt = self.identifier.segment(&mut cold.inspection, segment, &mut cold.flow.identified);
-        hot.is_inspected = !cold.inspection.is_done();
-        learnt
     }
 
     /// Tells what cannot wait, and puts the rest off to the end of the span.
@@ -459,25 +278,9 @@ impl<T: Default> FlowTable<T> {
             cold.tell(hot, Phase::Identified, now, tell);
         }
         cold.tell(hot, Phase::Ended, now, tell);
+        self.account.cut_short = self.identifier.evicted();
         self.flows.remove(slot);
     }
-}
-
-impl Hot {
-    #[inline]
-    fn class_now(&self) -> Class {
-        match self.class {
-            Class::TcpOpening | Class::TcpOpen | Class::TcpClosing => self.connection.class(),
-            other => other,
-        }
-    }
-}
-
-#[inline]
-fn sighting(packet: &Packet, datagram: &Datagram<'_>) -> Sighting {
-    let Datagram { transport, source, destination, .. } = *datagram;
-    let (key, source_is_low) = Key::new(packet.origin, transport, source, destination);
-    Sighting { key, source_is_low, direction: packet.direction, pid: packet.owner.pid }
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::network::packet::frames;
+use crate::network::packet::{TcpFlags, frames};
 use crate::network::protocol::Protocol;
-use crate::observation::{FlowReport, FlowState, LinkType, Origin, PacketOwner};
+use crate::observation::{
+    Direction, FlowReport, FlowState, LinkType, Origin, Packet, PacketOwner, ProcessKey, Transport,
+};
 
 const SYN: TcpFlags = TcpFlags::SYN;
 const ACK: TcpFlags = TcpFlags::ACK;
@@ -257,6 +259,18 @@ fn the_kernel_on_a_connection_of_a_process_is_not_another_owner() {
     }
     let [flow] = &bench.flows()[..] else { panic!() };
     assert_eq!((flow.owner.process.unwrap().pid, flow.counters.bytes_out), (100, 30));
+}
+
+#[test]
+fn what_a_tunnel_carries_is_not_counted_twice_for_the_process_inside() {
+    let mut bench = Bench::new();
+    let inner = frames::udp(end(MAC), end(SERVER), &[0; 10]);
+    let outer = frames::ip(end("203.0.113.1:0").ip(), end("203.0.113.2:0").ip(), 4, &inner);
+    bench.packet(&of(packet(0.0, inner), OUT, Some(100)));
+    bench.packet(&of(packet(0.0, outer), OUT, None));
+    let owned: Vec<_> =
+        bench.flows().iter().map(|flow| (flow.owner.process.is_some(), flow.counters.bytes_out)).collect();
+    assert_eq!(owned, [(true, 10), (false, 10)]);
 }
 
 #[test]

@@ -3,10 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Buf;
-
 use super::window::{Shortage, Window};
-use crate::observation::{Gap, LinkType, Observation, Origin, Packet, PacketOwner, Timestamp};
+use crate::observation::{Gap, LinkType, Observation, Origin, Packet, Timestamp};
 use crate::source::packet_tap::{Header, Names, Next};
 use crate::source::{Position, SourceReport};
 
@@ -103,7 +101,9 @@ impl Account {
     /// A drop record is passed over without being counted: it tells of a packet that was never on its way. Link type 149 is anyone's,
     /// so that what has no PKTAP header there stays as it is.
     fn unwrap(&mut self, at: u64, packet: &mut Packet) -> bool {
-        let header = match Header::parse(&packet.data) {
+        // A handle on the bytes, so that the packet itself can change.
+        let data = packet.data.clone();
+        let header = match Header::parse(&data) {
             Ok(header) => header,
             Err(_) if packet.link_type == LinkType::USER2 => return true,
             Err(error) => {
@@ -114,19 +114,7 @@ impl Account {
         if header.next != Next::Packet {
             return false;
         }
-        packet.link_type = header.link_type;
-        packet.interface = self.names.intern(header.interface).or_else(|| packet.interface.take());
-        packet.direction = header.direction.or(packet.direction);
-        packet.flow_id = header.flow_id.or(packet.flow_id);
-        packet.owner = PacketOwner {
-            pid: header.pid,
-            name: self.names.intern(header.command),
-            effective_pid: header.effective_pid,
-            effective_name: self.names.intern(header.effective_command),
-        };
-        let length = header.length;
-        packet.wire_length = packet.wire_length.saturating_sub(u32::try_from(length).unwrap_or(u32::MAX));
-        packet.data.advance(length);
+        header.take_off(packet, &mut self.names);
         true
     }
 

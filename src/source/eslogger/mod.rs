@@ -4,10 +4,14 @@
 //! into them. [`Sequence`] finds what is missing between lines. Message versions 7 to 11 (macOS 13.3 to 27) were seen; a newer one is
 //! read as far as it is understood. Jamf Protect's telemetry is the same with a few members left out.
 
+#[cfg(target_os = "macos")]
+mod live;
 mod schema;
 mod sequence;
 mod values;
 
+#[cfg(target_os = "macos")]
+pub(super) use live::live;
 pub(super) use schema::{Action, Events, Process};
 pub(super) use sequence::EventType;
 pub use sequence::Sequence;

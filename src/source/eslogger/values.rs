@@ -227,6 +227,15 @@ impl Environment {
     /// Bytes kept of a value: labels, bundle ids and paths fit (`PATH_MAX` of macOS).
     const VALUE_LIMIT: usize = 1_024;
 
+    /// As [`Self::keep`], for bytes that need not be UTF-8.
+    pub(crate) fn keep_bytes(&mut self, entry: &[u8]) {
+        let counts =
+            |key: &&str| entry.strip_prefix(key.as_bytes()).is_some_and(|rest| rest.starts_with(b"="));
+        if Self::KEYS.iter().any(counts) {
+            self.keep(&String::from_utf8_lossy(entry));
+        }
+    }
+
     /// Keeps an entry, given as `KEY=value`, if it is one of those that count and the first of its key.
     fn keep(&mut self, entry: &str) {
         let Some((key, value)) = entry.split_once('=') else {

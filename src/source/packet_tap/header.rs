@@ -1,9 +1,11 @@
 //! The header, versions 1 and 2 (`bsd/net/pktap.h` of XNU).
 
+use bytes::Buf;
 use thiserror::Error;
 
+use super::Names;
 use crate::cursor::Cursor;
-use crate::observation::{Direction, LinkType};
+use crate::observation::{Direction, LinkType, Packet, PacketOwner};
 
 /// `struct pktap_header` and `struct pktap_v2_hdr`: what macOS says about a packet, in front of the packet.
 ///
@@ -92,6 +94,23 @@ impl<'a> Header<'a> {
             LinkType::PKTAP | LinkType::USER2 => Err(InvalidHeader::Nested),
             _ => Ok(header),
         }
+    }
+
+    /// Takes this header, which was read from its data, off a packet, and gives the packet what it says.
+    pub(crate) fn take_off(&self, packet: &mut Packet, names: &mut Names) {
+        packet.link_type = self.link_type;
+        packet.interface = names.intern(self.interface).or_else(|| packet.interface.take());
+        packet.direction = self.direction.or(packet.direction);
+        packet.flow_id = self.flow_id.or(packet.flow_id);
+        packet.owner = PacketOwner {
+            pid: self.pid,
+            name: names.intern(self.command),
+            effective_pid: self.effective_pid,
+            effective_name: names.intern(self.effective_command),
+        };
+        packet.wire_length =
+            packet.wire_length.saturating_sub(u32::try_from(self.length).unwrap_or(u32::MAX));
+        packet.data.advance(self.length.min(packet.data.len()));
     }
 
     fn parse_v1(bytes: &'a [u8]) -> Result<Self, InvalidHeader> {

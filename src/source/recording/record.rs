@@ -125,8 +125,16 @@ impl Records {
         }
         let schema = clip(&header.schema, NAME_LIMIT).len();
         header.schema.truncate(schema);
-        for name in [&mut header.host, &mut header.os_version, &mut header.producer] {
+        let RecordingHeader { host, os_version, os_build, serial_number, hardware_uuid, producer, .. } =
+            &mut header;
+        for name in [host, os_version, os_build, serial_number, hardware_uuid, producer] {
             *name = name.as_deref().map(|name| self.interner.name(name));
+        }
+        while header.users.len() > USERS_LIMIT {
+            header.users.pop_last();
+        }
+        for name in header.users.values_mut() {
+            *name = self.interner.name(name);
         }
         Ok(Record::Plain(Observation::Recording(Box::new(header))))
     }
@@ -189,6 +197,9 @@ pub(super) const MAJOR: &str = "1";
 
 /// The furthest that a zone may lie from UTC, in seconds: what POSIX lets `TZ` say (24:59:59).
 const FURTHEST_ZONE: i32 = 89_999;
+
+/// Login names that are kept of a header: more than anybody gives one Mac.
+const USERS_LIMIT: usize = 1_024;
 
 /// Characters of an error that are kept: it may quote the line.
 const ERROR_LIMIT: usize = 200;

@@ -495,6 +495,10 @@ fn observation() -> impl Strategy<Value = Observation> {
                 schema: "tidemark.recording/1".to_owned(),
                 host,
                 os_version: None,
+                os_build: producer.clone(),
+                serial_number: None,
+                hardware_uuid: None,
+                users: producer.iter().cloned().map(|name| (501, name)).collect(),
                 utc_offset_seconds: zone.map(ZoneOffset),
                 producer,
             }))

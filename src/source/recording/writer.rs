@@ -53,6 +53,14 @@ impl<W: Write> RecordingWriter<W> {
         Ok(true)
     }
 
+    /// Makes sure that what was written so far has gone out.
+    ///
+    /// # Errors
+    /// Where `out` cannot be flushed.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// Ends writing and gives `out` back.
     ///
     /// # Errors

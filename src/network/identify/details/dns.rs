@@ -1,6 +1,5 @@
 //! Question and answers of DNS (RFC 1035, section 4).
 
-use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -61,7 +60,7 @@ fn read_message(message: &[u8], notes: &mut Notes<'_>, answers: &mut Answers) ->
         cursor.skip(4)?;
         asked = asked.or(Some(name));
     }
-    let asked = asked.and_then(|name| text::host(name.as_bytes()));
+    let asked = asked.and_then(|name| text::host(&name));
     let read = notes.read();
     if let Some(asked) = &asked
         && read.is_none_or(|metadata| metadata.dns_query.is_none())
@@ -93,7 +92,7 @@ fn read_message(message: &[u8], notes: &mut Notes<'_>, answers: &mut Answers) ->
 /// What a record says.
 enum Answer {
     Address(IpAddr),
-    Name(String),
+    Name(Name),
     Text(String),
     Other,
 }
@@ -102,7 +101,7 @@ impl Answer {
     fn shown(&self) -> Option<Arc<str>> {
         match self {
             Self::Address(address) => Some(address.to_string().into()),
-            Self::Name(name) => text::host(name.as_bytes()),
+            Self::Name(name) => text::host(name),
             Self::Text(text) => text::shown(text.as_bytes()),
             Self::Other => None,
         }
@@ -110,7 +109,7 @@ impl Answer {
 }
 
 fn read_answer<'a>(message: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Answer> {
-    read_name(message, cursor)?;
+    skip_name(cursor)?;
     let kind = cursor.u16_be()?;
     cursor.skip(6)?;
     let length = usize::from(cursor.u16_be()?);
@@ -122,10 +121,8 @@ fn read_answer<'a>(message: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Answer>
         15 => data.skip(2).and_then(|()| read_name(message, &mut data)).map(Answer::Name),
         33 => data.skip(4).and_then(|()| {
             let port = data.u16_be()?;
-            let mut text = read_name(message, &mut data)?;
-            // Writing to a string cannot fail.
-            let _ = write!(text, ":{port}");
-            Some(Answer::Text(text))
+            let target = read_name(message, &mut data)?;
+            Some(Answer::Text(format!("{}:{port}", String::from_utf8_lossy(&target))))
         }),
         16 => data.u8().map(|length| {
             let length = usize::from(length).min(data.remaining());
@@ -136,9 +133,12 @@ fn read_answer<'a>(message: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Answer>
     Some(answer.unwrap_or(Answer::Other))
 }
 
+/// A name as text without its last dot.
+type Name = SmallVec<[u8; 64]>;
+
 /// Reads a name with its pointers (RFC 1035, section 4.1.4). A pointer must lead backwards, so that reading ends.
-fn read_name<'a>(message: &'a [u8], cursor: &mut Cursor<'a>) -> Option<String> {
-    let mut name = String::new();
+fn read_name<'a>(message: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Name> {
+    let mut name = Name::new();
     let mut at = *cursor;
     let mut jumped = false;
     let mut limit = message.len();
@@ -150,9 +150,9 @@ fn read_name<'a>(message: &'a [u8], cursor: &mut Cursor<'a>) -> Option<String> {
                     return None;
                 }
                 if !name.is_empty() {
-                    name.push('.');
+                    name.push(b'.');
                 }
-                name.push_str(&String::from_utf8_lossy(at.take(usize::from(length))?));
+                name.extend_from_slice(at.take(usize::from(length))?);
             }
             high @ 0xc0.. => {
                 let target = usize::from(high & 0x3f) << 8 | usize::from(at.u8()?);
@@ -172,6 +172,18 @@ fn read_name<'a>(message: &'a [u8], cursor: &mut Cursor<'a>) -> Option<String> {
         *cursor = at;
     }
     Some(name)
+}
+
+/// Moves past a name without reading what it points to.
+fn skip_name(cursor: &mut Cursor<'_>) -> Option<()> {
+    loop {
+        match cursor.u8()? {
+            0 => return Some(()),
+            length @ 1..=63 => cursor.skip(usize::from(length))?,
+            0xc0.. => return cursor.skip(1),
+            _ => return None,
+        }
+    }
 }
 
 const MOST_QUESTIONS: u16 = 8;

@@ -1,6 +1,6 @@
 //! JA4, the fingerprint of a TLS client.
 //!
-//! Written from FoxIO's description of JA4 (`technical_details/JA4.md`), which is under the BSD 3-Clause licence, without patent claims:
+//! Written from `FoxIO`'s description of JA4 (`technical_details/JA4.md`), which is under the BSD 3-Clause licence, without patent claims:
 //!
 //! > Copyright (c) 2023, FoxIO, LLC. All rights reserved. JA4 TLS Client Fingerprinting is licensed under BSD 3-Clause.
 //!

@@ -94,7 +94,9 @@ pub(in super::super) fn crypto_frames(plain: &[u8]) -> CryptoFrames<'_> {
         && let Some(kind) = cursor.u8()
     {
         let read = match kind {
-            PADDING | PING => Some(()),
+            // An Initial is padded to the size of a datagram, so that this is most of it.
+            PADDING => cursor.skip(cursor.rest().iter().take_while(|byte| **byte == PADDING).count()),
+            PING => Some(()),
             ACK | ACK_WITH_ECN => skip_acknowledgement(&mut cursor, kind),
             CRYPTO => crypto(&mut cursor).map(|frame| frames.push(frame)),
             _ => None,

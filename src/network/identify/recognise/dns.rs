@@ -51,8 +51,8 @@ fn is_message(bytes: &[u8]) -> Option<bool> {
     let opcode = flags >> 11 & 0xf;
     let sensible = matches!(opcode, 0..=2 | 4..=6)
         && flags & RESERVED == 0
-        && flags & 0xf <= LAST_RESPONSE_CODE
-        && (response || flags & 0xf == 0)
+        && flags & RESPONSE_CODE <= LAST_RESPONSE_CODE
+        && (response || flags & RESPONSE_CODE == 0)
         && questions <= MOST_QUESTIONS
         && answers.max(authorities).max(additional) <= MOST_RECORDS
         && (response || opcode == 5 || answers <= MOST_KNOWN_ANSWERS);
@@ -121,6 +121,8 @@ fn is_class(class: u16) -> bool {
 }
 
 const RESPONSE: u16 = 0x8000;
+/// The field of the response code.
+const RESPONSE_CODE: u16 = 0x000f;
 /// The one bit of the header that is still to be zero.
 const RESERVED: u16 = 0x0040;
 /// `NOTZONE`; RFC 2136, section 2.2, and DSOTYPENI of RFC 8490.

@@ -1,4 +1,4 @@
-//! IRC (RFC 1459, sections 2.3 and 4.1; IRCv3 capability negotiation): a client registers with `NICK`, `USER` and `CAP`; a server's
+//! IRC (RFC 1459, sections 2.3 and 4.1; `IRCv3` capability negotiation): a client registers with `NICK`, `USER` and `CAP`; a server's
 //! lines have a prefix and a numeric or a notice.
 
 use super::{FirstBytes, OfStreams, Recogniser, Stream, Verdict, text};

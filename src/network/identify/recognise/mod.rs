@@ -5,7 +5,7 @@
 //! beforehand with which bytes its protocol can begin ([`FirstBytes`]); a table computed by the compiler from these turns the first
 //! byte of a payload into the few recognisers worth asking, so that most flows cost two or three calls.
 //!
-//! Adding a protocol: write its file, and add its line in [`STREAMS`] or [`DATAGRAMS`].
+//! Adding a protocol: write its file, and add its line in `tables`.
 
 mod afp;
 mod amqp;
@@ -63,10 +63,14 @@ mod wireguard;
 mod xmpp;
 
 mod ber;
+mod first_bytes;
+mod tables;
 #[cfg(test)]
 mod testing;
 pub(super) mod text;
 
+use self::first_bytes::FirstBytes;
+use self::tables::{DATAGRAMS, DATAGRAMS_BY_BYTE, STREAMS, STREAMS_BY_BYTE};
 use super::ports;
 use crate::network::protocol::Protocol;
 
@@ -177,70 +181,6 @@ impl Datagram<'_> {
     }
 }
 
-/// The bytes that a protocol can begin with, as a set.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FirstBytes([u64; 4]);
-
-impl FirstBytes {
-    /// Every byte.
-    pub(super) const ANY: Self = Self([u64::MAX; 4]);
-    /// Capital letters.
-    pub(super) const CAPITALS: Self = Self::range(b'A', b'Z');
-    /// Letters of either case.
-    pub(super) const LETTERS: Self = Self::CAPITALS.or(Self::range(b'a', b'z'));
-    /// Decimal digits.
-    pub(super) const DIGITS: Self = Self::range(b'0', b'9');
-
-    /// The bytes of a list.
-    pub(super) const fn of(list: &[u8]) -> Self {
-        let mut set = Self([0; 4]);
-        let mut rest = list;
-        while let [byte, tail @ ..] = rest {
-            set = set.or(Self::range(*byte, *byte));
-            rest = tail;
-        }
-        set
-    }
-
-    /// The bytes from `low` to `high`, both included.
-    pub(super) const fn range(low: u8, high: u8) -> Self {
-        let [mut a, mut b, mut c, mut d] = [0_u64; 4];
-        let mut byte = low;
-        while byte <= high {
-            let bit = 1_u64 << (byte % 64);
-            match byte / 64 {
-                0 => a |= bit,
-                1 => b |= bit,
-                2 => c |= bit,
-                _ => d |= bit,
-            }
-            if byte == u8::MAX {
-                break;
-            }
-            byte += 1;
-        }
-        Self([a, b, c, d])
-    }
-
-    /// The bytes in either set.
-    pub(super) const fn or(self, other: Self) -> Self {
-        let (Self([a0, a1, a2, a3]), Self([b0, b1, b2, b3])) = (self, other);
-        Self([a0 | b0, a1 | b1, a2 | b2, a3 | b3])
-    }
-
-    /// Whether the set holds `byte`.
-    const fn holds(self, byte: u8) -> bool {
-        let Self([first, second, third, fourth]) = self;
-        let word = match byte / 64 {
-            0 => first,
-            1 => second,
-            2 => third,
-            _ => fourth,
-        };
-        word >> (byte % 64) & 1 == 1
-    }
-}
-
 /// A recogniser: with what its protocol can begin, and the question.
 pub(super) struct Recogniser<Question> {
     /// First bytes that are worth the question.
@@ -287,119 +227,3 @@ fn ask<Question: Copy>(
     }
     suspicion
 }
-
-/// For each first byte, the recognisers of a table worth asking, one bit each.
-#[allow(
-    clippy::indexing_slicing,
-    reason = "evaluated by the compiler, for which an index out of range is an error"
-)]
-const fn by_byte<Question>(table: &[Recogniser<Question>]) -> [u64; 256] {
-    assert!(table.len() <= 64, "a mask holds 64 recognisers");
-    let mut index = [0; 256];
-    let mut byte = 0_u8;
-    loop {
-        let mut at = 0;
-        while at < table.len() {
-            if table[at].opens.holds(byte) {
-                index[byte as usize] |= 1 << at;
-            }
-            at += 1;
-        }
-        if byte == u8::MAX {
-            return index;
-        }
-        byte += 1;
-    }
-}
-
-/// Recognisers of streams in the order in which they are asked. Where two could take the same bytes, the stricter one comes first;
-/// within one strictness the more frequent.
-const STREAMS: &[OfStreams] = &[
-    // Frequent, and fixed bytes or a grammar that nothing else shares. The preface of HTTP/2 is a request line of HTTP/1 on purpose.
-    tls::STREAMS,
-    http2::STREAMS,
-    http::STREAMS,
-    ssh::STREAMS,
-    // Before `http`'s relatives could take them: their version token stands at the other end of the line.
-    rtsp::STREAMS,
-    sip::STREAMS,
-    // Binary with a magic number or a length that must agree with what follows.
-    smb::STREAMS,
-    dcerpc::STREAMS,
-    ldap::STREAMS,
-    kerberos::STREAMS,
-    dns::STREAMS,
-    mysql::STREAMS,
-    postgres::STREAMS,
-    mongodb::STREAMS,
-    mssql::STREAMS,
-    rdp::STREAMS,
-    mqtt::STREAMS,
-    bittorrent::STREAMS,
-    vnc::STREAMS,
-    amqp::STREAMS,
-    nfs::STREAMS,
-    afp::STREAMS,
-    netbios::STREAMS,
-    // Text with a magic word.
-    rsync::STREAMS,
-    git::STREAMS,
-    stratum::STREAMS,
-    xmpp::STREAMS,
-    redis::STREAMS,
-    // Greetings that resemble each other: each asks for a word of its own, or for what the other end says.
-    imap::STREAMS,
-    pop3::STREAMS,
-    smtp::STREAMS,
-    ftp::STREAMS,
-    nntp::STREAMS,
-    irc::STREAMS,
-    // Few bytes: last, since what they ask for is little.
-    socks::STREAMS,
-    telnet::STREAMS,
-    openvpn::STREAMS,
-    stun::STREAMS,
-    syslog::STREAMS,
-    ftp_data::STREAMS,
-    websocket::STREAMS,
-    rtp::STREAMS,
-];
-
-/// Recognisers of datagrams in the order in which they are asked, by the same rule.
-const DATAGRAMS: &[OfDatagrams] = &[
-    // Frequent and strict. The name service of NetBIOS has the form of DNS, and its names have their own.
-    netbios::DATAGRAMS,
-    dns::DATAGRAMS,
-    quic::DATAGRAMS,
-    stun::DATAGRAMS,
-    dtls::DATAGRAMS,
-    dhcp::DATAGRAMS,
-    snmp::DATAGRAMS,
-    ldap::DATAGRAMS,
-    kerberos::DATAGRAMS,
-    ssdp::DATAGRAMS,
-    sip::DATAGRAMS,
-    bittorrent::DATAGRAMS,
-    radius::DATAGRAMS,
-    ipsec::DATAGRAMS,
-    wireguard::DATAGRAMS,
-    dhcpv6::DATAGRAMS,
-    nfs::DATAGRAMS,
-    dcerpc::DATAGRAMS,
-    rdp::DATAGRAMS,
-    mssql::DATAGRAMS,
-    // RTCP before RTP: it is the stricter half of one format.
-    rtcp::DATAGRAMS,
-    syslog::DATAGRAMS,
-    // Weak: two datagrams or the port.
-    tftp::DATAGRAMS,
-    ntp::DATAGRAMS,
-    openvpn::DATAGRAMS,
-    rtp::DATAGRAMS,
-];
-
-/// [`STREAMS`] by first byte.
-static STREAMS_BY_BYTE: [u64; 256] = by_byte(STREAMS);
-
-/// [`DATAGRAMS`] by first byte.
-static DATAGRAMS_BY_BYTE: [u64; 256] = by_byte(DATAGRAMS);

@@ -1,5 +1,5 @@
-//! Stratum, which miners speak with pools: JSON-RPC lines with `mining.` methods (Stratum V1), a `login` with an agent (CryptoNote
-//! pools), or `eth_submitLogin` (EthereumStratum).
+//! Stratum, which miners speak with pools: JSON-RPC lines with `mining.` methods (Stratum V1), a `login` with an agent (`CryptoNote`
+//! pools), or `eth_submitLogin` (`EthereumStratum`).
 
 use super::{FirstBytes, OfStreams, Recogniser, Stream, Verdict, text};
 use crate::network::protocol::Protocol;

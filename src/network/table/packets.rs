@@ -1,0 +1,228 @@
+//! Flows as packets show them.
+
+use super::FlowTable;
+use super::aging::Class;
+use super::entry::Hot;
+use super::fragments::{Fragmented, Home, Waiting};
+use super::index::{KERNEL, Key, Sighting};
+use super::slab::Slot;
+use crate::network::flow::{Counters, Flow, FlowId, FlowOwner, FlowUpdate};
+use crate::network::identify::{Identified, Segment};
+use crate::network::packet::{Datagram, LaterFragment, TcpFlags, Walk, walk};
+use crate::observation::{Direction, Packet, ProcessKey, Transport};
+
+impl<T: Default> FlowTable<T> {
+    /// Takes a packet.
+    pub fn packet(&mut self, packet: &Packet, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
+        self.advance(packet.time, tell);
+        let wire = u64::from(packet.wire_length);
+        self.account.packets = self.account.packets.saturating_add(1);
+        self.account.wire_bytes = self.account.wire_bytes.saturating_add(wire);
+        match walk(packet.link_type, &packet.data, packet.wire_length) {
+            Ok(Walk::Datagram(datagram)) => self.datagram(packet, &datagram, tell),
+            Ok(Walk::LaterFragment(fragment)) => self.later_fragment(packet, fragment, tell),
+            Err(reason) => self.account.undecoded.of(reason).add(1, wire),
+        }
+    }
+
+    fn datagram(
+        &mut self,
+        packet: &Packet,
+        datagram: &Datagram<'_>,
+        tell: &mut dyn FnMut(FlowUpdate<'_, T>),
+    ) {
+        let sighting = sighting(packet, datagram);
+        let (slot, began) = if let Some(slot) = self.flow_of(&sighting, datagram, tell) {
+            (slot, false)
+        } else if let Some(slot) = self.begin(packet, datagram, &sighting, tell) {
+            (slot, true)
+        } else {
+            return;
+        };
+        let Some(hot) = self.flows.hot_mut(slot) else { return };
+        let outward = sighting.is_outward(hot);
+        hot.last = self.clock.now();
+        hot.count(outward, 1, u64::from(datagram.wire_payload), u64::from(packet.wire_length));
+        if let Some(header) = datagram.tcp {
+            hot.connection.observe(outward == hot.client_is_local, header);
+        }
+        let class = hot.class_now();
+        if let Some(key) = datagram.fragments() {
+            let of = Fragmented { origin: packet.origin, direction: packet.direction, key };
+            self.first_fragment(of, slot, outward);
+        }
+        self.adopt(slot, packet);
+        let identified = self.inspect(slot, outward, datagram);
+        self.settle(slot, class, began, identified, tell);
+    }
+
+    fn first_fragment(&mut self, of: Fragmented, slot: Slot, outward: bool) {
+        let Some(serial) = self.flows.cold(slot).map(|cold| cold.flow.serial) else { return };
+        let home = Home { slot, serial, outward };
+        let lost = &mut self.account.undecoded.orphan_fragment;
+        let waited = self.fragments.first(of, home, self.clock.steady(), lost);
+        if let Some(hot) = self.flows.hot_mut(slot) {
+            hot.count(outward, waited.packets, waited.payload, waited.wire);
+        }
+    }
+
+    fn later_fragment(
+        &mut self,
+        packet: &Packet,
+        fragment: LaterFragment,
+        tell: &mut dyn FnMut(FlowUpdate<'_, T>),
+    ) {
+        let of = Fragmented { origin: packet.origin, direction: packet.direction, key: fragment.key };
+        let counts = Waiting::one(fragment.wire_payload, packet.wire_length);
+        let lost = &mut self.account.undecoded.orphan_fragment;
+        let Some(home) = self.fragments.later(of, counts, self.clock.steady(), lost) else { return };
+        match self.flows.both_mut(home.slot).filter(|(_, cold)| cold.flow.serial == home.serial) {
+            Some((hot, _)) => {
+                hot.last = self.clock.now();
+                hot.count(home.outward, counts.packets, counts.payload, counts.wire);
+                let class = hot.class;
+                self.settle(home.slot, class, false, false, tell);
+            }
+            None => lost.add(1, u64::from(packet.wire_length)),
+        }
+    }
+
+    /// The live flow that a packet belongs to; a SYN that begins another connection takes its place.
+    #[inline]
+    fn flow_of(
+        &mut self,
+        sighting: &Sighting,
+        datagram: &Datagram<'_>,
+        tell: &mut dyn FnMut(FlowUpdate<'_, T>),
+    ) -> Option<Slot> {
+        let slot = self.index.find(&self.flows, sighting, |_| true)?;
+        if let Some(header) = datagram.tcp.filter(|header| header.flags.opens()) {
+            let hot = self.flows.hot(slot)?;
+            let from_client = sighting.is_outward(hot) == hot.client_is_local;
+            if hot.connection.is_followed_by(from_client, header) {
+                self.displace(slot, tell);
+                return None;
+            }
+        }
+        Some(slot)
+    }
+
+    fn begin(
+        &mut self,
+        packet: &Packet,
+        datagram: &Datagram<'_>,
+        sighting: &Sighting,
+        tell: &mut dyn FnMut(FlowUpdate<'_, T>),
+    ) -> Option<Slot> {
+        let flags = datagram.tcp.map(|header| header.flags);
+        let answers = flags.is_some_and(|flags| flags.any(TcpFlags::SYN) && flags.any(TcpFlags::ACK));
+        let midstream = flags.is_some_and(|flags| !flags.any(TcpFlags::SYN));
+        // An answer to a SYN shows who sent it; else the end that sends first is the client.
+        let outward = match sighting.direction {
+            Some(direction) => direction == Direction::Outbound,
+            None => !answers,
+        };
+        let (local, remote) = if outward {
+            (datagram.source, datagram.destination)
+        } else {
+            (datagram.destination, datagram.source)
+        };
+        let client_is_local = outward != answers;
+        let initiator = if client_is_local { Direction::Outbound } else { Direction::Inbound };
+        let now = self.clock.now();
+        let flow = Flow {
+            id: FlowId::Numbered(0),
+            serial: 0,
+            origin: packet.origin,
+            owner: FlowOwner::default(),
+            transport: datagram.transport,
+            local,
+            remote,
+            direction: (!midstream).then_some(initiator),
+            interface: packet.interface.clone(),
+            counters: Counters::default(),
+            unwindowed: None,
+            start: now,
+            last: now,
+            midstream,
+            attempted: false,
+            identified: Identified::default(),
+        };
+        let class = match datagram.transport {
+            Transport::Tcp => Class::TcpOpen,
+            Transport::Udp => Class::Udp,
+            _ => Class::Other,
+        };
+        self.admit_under(sighting.key, flow, client_is_local, class, tell)
+    }
+
+    /// Takes the owner that a packet names, where none is known.
+    #[inline]
+    fn adopt(&mut self, slot: Slot, packet: &Packet) {
+        let Some(hot) = self.flows.hot(slot) else { return };
+        let finds_owner = match hot.pid {
+            None => packet.owner.pid.is_some(),
+            Some(KERNEL) => packet.owner.pid.is_some_and(|pid| pid != KERNEL),
+            Some(_) => false,
+        };
+        let finds_effective = !hot.knows_effective && packet.owner.effective_pid.is_some();
+        if !finds_owner && !finds_effective {
+            return;
+        }
+        let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
+        let owner = &mut cold.flow.owner;
+        if finds_owner {
+            hot.pid = packet.owner.pid;
+            owner.process = packet.owner.pid.map(|pid| ProcessKey { pid, pidversion: None });
+            owner.name.clone_from(&packet.owner.name);
+        }
+        if finds_effective {
+            hot.knows_effective = true;
+            owner.effective_pid = packet.owner.effective_pid;
+        }
+    }
+
+    /// Shows a packet's payload to the identifier; `true` where it learnt something.
+    #[inline]
+    fn inspect(&mut self, slot: Slot, outward: bool, datagram: &Datagram<'_>) -> bool {
+        let flags = datagram.tcp.map(|header| header.flags).unwrap_or_default();
+        let (syn, end) = (flags.any(TcpFlags::SYN), flags.any(TcpFlags::FIN.and(TcpFlags::RST)));
+        if !self.flows.hot(slot).is_some_and(|hot| hot.is_inspected)
+            || (datagram.wire_payload == 0 && !syn && !end)
+        {
+            return false;
+        }
+        let Some((hot, cold)) = self.flows.both_mut(slot) else { return false };
+        hot.saw_payload |= datagram.wire_payload > 0;
+        let segment = Segment {
+            time: hot.last,
+            from_client: outward == hot.client_is_local,
+            sequence: datagram.tcp.map_or(0, |header| header.sequence.wrapping_add(u32::from(syn))),
+            syn,
+            end,
+            payload: datagram.payload,
+            wire_payload: datagram.wire_payload,
+        };
+        let learnt = self.identifier.segment(&mut cold.inspection, segment, &mut cold.flow.identified);
+        hot.is_inspected = !cold.inspection.is_done();
+        learnt
+    }
+}
+
+impl Hot {
+    #[inline]
+    fn class_now(&self) -> Class {
+        match self.class {
+            Class::TcpOpening | Class::TcpOpen | Class::TcpClosing => self.connection.class(),
+            other => other,
+        }
+    }
+}
+
+#[inline]
+fn sighting(packet: &Packet, datagram: &Datagram<'_>) -> Sighting {
+    let Datagram { transport, source, destination, .. } = *datagram;
+    let (key, source_is_low) = Key::new(packet.origin, transport, source, destination);
+    let key = key.tunnelled(datagram.tunnelled);
+    Sighting { key, source_is_low, direction: packet.direction, pid: packet.owner.pid }
+}

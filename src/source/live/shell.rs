@@ -1,0 +1,33 @@
+//! System calls about the system itself.
+
+#![allow(unsafe_code, reason = "system calls; every block says what it relies on")]
+
+use std::ffi::{CStr, c_int};
+use std::time::Duration;
+
+/// A text that the kernel keeps under a name, such as `kern.osproductversion`.
+pub(crate) fn system_text(name: &CStr) -> Option<String> {
+    let mut text = [0_u8; LONGEST_TEXT];
+    let mut length = text.len();
+    // Safety: `name` ends with NUL; `text` has `length` writable bytes, and the kernel writes no more; nothing is set.
+    let status: c_int = unsafe {
+        libc::sysctlbyname(name.as_ptr(), text.as_mut_ptr().cast(), &raw mut length, std::ptr::null_mut(), 0)
+    };
+    if status != 0 {
+        return None;
+    }
+    CStr::from_bytes_until_nul(&text).ok()?.to_str().ok().map(str::to_owned)
+}
+
+/// Time since boot during which the Mac was awake.
+pub(crate) fn awake() -> Option<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // Safety: `time` is a writable `timespec`.
+    let status = unsafe { libc::clock_gettime(libc::CLOCK_UPTIME_RAW, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    let nanos = u32::try_from(time.tv_nsec).ok()?;
+    (status == 0).then(|| Duration::new(seconds, nanos))
+}
+
+/// A host's name has at most 255 bytes.
+const LONGEST_TEXT: usize = 256;

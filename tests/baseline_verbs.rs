@@ -1,0 +1,138 @@
+//! `tidemark baseline` and `tidemark feedback` on a store, through the command.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout
+)]
+// A test's own helpers may fail as the test does.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidemark::baseline::{Priors, Store};
+use tidemark::detect::{Activity, Detector, Disposition, ProtocolUse, Settings};
+use tidemark::network::Protocol;
+use tidemark::observation::{Timestamp, ZoneOffset};
+use tidemark::process::{Identity, Role, Subject};
+
+const CURL: &str = "apple:com.apple.curl < apple:com.apple.Terminal";
+
+/// A store of a Mac on which curl ran for twenty days, then spoke IRC to a new place.
+fn store(folder: &Path) {
+    let mut detector = Detector::new(Settings::default(), Arc::new(Priors::builtin()));
+    let subject = Subject {
+        image: Identity::new("apple:com.apple.curl"),
+        initiator: Some(Identity::new("apple:com.apple.Terminal")),
+    };
+    let mut time = Timestamp::from_seconds(20_454 * 86_400 + 36_000, 0);
+    let mut alerts = 0;
+    for day in 0..=20 {
+        let (protocol, to, bytes) = if day < 20 {
+            (ProtocolUse::new(Protocol::Tls, 443, Some(Protocol::Tls)), "example.com", 40_000)
+        } else {
+            (ProtocolUse::new(Protocol::Irc, 6_667, Some(Protocol::Irc)), "irc.example", 300_000_000)
+        };
+        let destination: Arc<str> = to.into();
+        let finding = detector.observe(&Activity {
+            time,
+            zone: ZoneOffset(0),
+            subject: &subject,
+            role: Role { tool: true, ..Role::default() },
+            initiator_seen: true,
+            volatile_cdhash: None,
+            protocol: Some(protocol),
+            destination: Some(&destination),
+            bytes_out: bytes,
+            bytes_in: 9_000,
+            began: true,
+            who: None,
+        });
+        if let Some(finding) = finding {
+            detector.dispose(&finding, Disposition::Alerted);
+            alerts += 1;
+        }
+        for _ in 0..24 {
+            time = time.after(Duration::from_secs(3_600));
+            detector.advance(time, ZoneOffset(0), None);
+        }
+    }
+    assert_eq!(alerts, 1);
+    Store::open(folder).unwrap().store.write(&detector.checkpoint()).unwrap();
+}
+
+fn tidemark(store: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tidemark")).args(arguments).arg("--store").arg(store).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn what_was_learnt_is_shown_to_people_and_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    assert!(text(&tidemark(folder.path(), &["baseline", "list"])).contains(CURL));
+    let shown = text(&tidemark(folder.path(), &["baseline", "show", CURL]));
+    assert!(
+        shown.contains("tls/well-known") && shown.contains("█") && shown.contains("not learnt yet"),
+        "{shown}"
+    );
+    let json = text(&tidemark(folder.path(), &["baseline", "show", CURL, "--json"]));
+    let portrait: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(portrait["active_days"], 21);
+}
+
+#[test]
+fn an_export_moves_to_another_mac_and_a_dry_run_moves_nothing() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    store(ours.path());
+    let fresh = Detector::new(Settings::default(), Arc::new(Priors::builtin())).checkpoint();
+    Store::open(theirs.path()).unwrap().store.write(&fresh).unwrap();
+    let exported = text(&tidemark(ours.path(), &["baseline", "export"]));
+    let file = ours.path().join("export.ndjson");
+    std::fs::write(&file, &exported).unwrap();
+    let file = file.to_str().unwrap();
+    let said = text(&tidemark(theirs.path(), &["baseline", "import", "--dry-run", file]));
+    assert_eq!(said.trim(), format!("would be added: {CURL}"));
+    assert_eq!(text(&tidemark(theirs.path(), &["baseline", "list"])), "");
+    text(&tidemark(theirs.path(), &["baseline", "import", file]));
+    assert_eq!(text(&tidemark(theirs.path(), &["baseline", "export"])), exported);
+}
+
+#[test]
+fn feedback_takes_the_alert_as_a_siem_returns_it_or_a_delivered_word_once() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    let alert = folder.path().join("alert.json");
+    let subject = r#"{"image": "apple:com.apple.curl", "initiator": "apple:com.apple.Terminal"}"#;
+    std::fs::write(&alert, format!(r#"{{"_source": {{"finding": "k", "subject": {subject}}}}}"#)).unwrap();
+    let spool = tempfile::tempdir().unwrap();
+    let word = spool.path().join("word.json");
+    let deliver = ["feedback", alert.to_str().unwrap(), "benign", "--deliver", word.to_str().unwrap()];
+    text(&tidemark(folder.path(), &deliver));
+    assert!(std::fs::read_to_string(&word).unwrap().contains("tidemark.feedback/1"));
+    for _ in 0..2 {
+        text(&tidemark(folder.path(), &["feedback", "--from", spool.path().to_str().unwrap()]));
+    }
+    let shown = text(&tidemark(folder.path(), &["baseline", "show", CURL]));
+    assert!(!shown.contains("not learnt yet"), "{shown}");
+}
+
+#[test]
+fn an_unknown_subject_and_a_missing_store_are_said_in_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    let unknown = tidemark(folder.path(), &["baseline", "forget", "apple:nobody"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("is not known"));
+    let missing = tidemark(&folder.path().join("none"), &["baseline", "list"]);
+    assert_eq!(missing.status.code(), Some(66));
+    assert!(!folder.path().join("none").exists(), "a verb made a store");
+}
