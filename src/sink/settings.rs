@@ -18,7 +18,7 @@ pub struct Settings {
     pub spool_max_mib: u32,
     /// Days, counted while tidemark runs, after which an event that no receiver took is dropped; 7 by default.
     pub spool_max_days: u32,
-    /// `[[delivery.sink]]`: the receivers. None by default, which means standard output.
+    /// `[[delivery.sink]]`: the receivers. None by default, which means alerts on standard output.
     #[serde(rename = "sink")]
     pub sinks: Vec<SinkSettings>,
 }
