@@ -113,24 +113,28 @@ fn help_completions_and_manual_come_from_one_definition() {
 fn the_daemon_gives_what_a_replay_gives() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("tidemark.toml");
-    fs::write(&config, "[output]\nfile = \"alerts.ndjson\"\n").unwrap();
+    fs::write(&config, "[[delivery.sink]]\ntype = \"file\"\nname = \"alerts\"\npath = \"alerts.ndjson\"\nsend = [\"alerts\"]\n").unwrap();
     let mut lines = String::new();
     let fortnight = fs::File::open(recording("fortnight.ndjson.gz")).unwrap();
     flate2::read::GzDecoder::new(fortnight).read_to_string(&mut lines).unwrap();
     // A line of AN1227's own kind behind the fortnight, as flows that are reported.
     let all = folder.path().join("all.ndjson");
     fs::write(&all, lines + &fs::read_to_string(recording("attack.ndjson")).unwrap()).unwrap();
-    let replayed = run(&["replay", "--quiet", all.to_str().unwrap()]);
+    let state = |name: &str| folder.path().join(name).display().to_string();
+    let replayed = run(&["replay", "--quiet", "--state", &state("replay"), all.to_str().unwrap()]);
     let source = format!("recording:{}", all.display());
-    let daemon = run(&["run", "--source", &source, "--config", config.to_str().unwrap()]);
+    let daemon =
+        run(&["run", "--source", &source, "--state", &state("run"), "--config", config.to_str().unwrap()]);
     assert!(daemon.status.success(), "{}", stderr(&daemon));
     assert_eq!(fs::read(folder.path().join("alerts.ndjson")).unwrap_or_default(), replayed.stdout);
 }
 
 #[test]
 fn the_daemon_ends_at_sigterm_while_its_source_is_silent() {
+    let folder = tempfile::tempdir().unwrap();
     let mut child = tidemark()
-        .args(["run", "--source", "eslogger:-"])
+        .args(["run", "--source", "eslogger:-", "--state"])
+        .arg(folder.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -26,7 +26,7 @@ pub(super) fn find(name: &str, stored: Option<&Path>) -> Result<Vec<Alert>, Fail
         return read(path);
     }
     let Some(stored) = stored else {
-        let advice = "it is no file, and no file of alerts is named: give `--alerts FILE`, or a file sink in the configuration";
+        let advice = "it is no file, and no file of alerts is named: give `--alerts FILE`, or a sink of the type `file` in the configuration";
         return Err(Failure::new(Code::NoInput, format!("{name}: {advice}")));
     };
     let mut alerts = read(stored)?;

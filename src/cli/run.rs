@@ -21,7 +21,7 @@ pub(super) struct Args {
     /// Where observations come from: `live` (this Mac), `recording:FILE` or `eslogger:-` (standard input).
     #[arg(long, value_name = "SOURCE", default_value = "live")]
     source: SourceName,
-    /// The folder that keeps what was learnt, the spool of events that no receiver has yet, and the status.
+    /// The folder that keeps what was learnt (in `baselines`), the spool of events that a receiver has yet to take, and the status.
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE)]
     state: PathBuf,
     #[command(flatten)]
@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.setup.config()?;
     let settings = Setup::engine(&config)?;
     let source = args.source.open()?;
-    let store = state::open(&args.state)?;
+    let store = state::open(&args.state.join(BASELINES))?;
     let mut verdicts = Vec::new();
     let engine = state::resume(&store, settings, &mut verdicts)?;
     let wiring = Wiring {
@@ -54,3 +54,6 @@ pub(super) fn host_name() -> String {
 
 /// Where a LaunchDaemon keeps what it must not lose.
 pub(super) const DEFAULT_STATE: &str = "/Library/Application Support/Tidemark/State";
+
+/// The store's folder has one to itself: a store that cannot be read is set aside as a whole, and the spool must not go with it.
+const BASELINES: &str = "baselines";

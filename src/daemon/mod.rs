@@ -29,6 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::alert::Format;
 use crate::baseline::{Store, StoreError};
 use crate::engine::{Engine, ResumeError, Tally, Verdict};
 use crate::observation::Observation;
@@ -161,6 +162,7 @@ async fn supervise(
         let _ = ended.send(());
         walked
     })?;
+    tracing::info!("running");
     let mut ticks = tokio::time::interval(TICK);
     let mut heartbeats = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
     loop {
@@ -187,7 +189,11 @@ fn start_sinks(
     wiring: &Wiring,
     course: &watch::Receiver<Course>,
 ) -> Result<(JoinSet<()>, Vec<StatusCell>), DaemonError> {
-    let stdout = [SinkSettings::Stdout(StdoutSettings { name: "stdout".to_owned() })];
+    let stdout = [SinkSettings::Stdout(StdoutSettings {
+        name: "stdout".to_owned(),
+        format: Format::Native,
+        send: vec![Queue::Alerts],
+    })];
     let settings = if wiring.delivery.sinks.is_empty() { stdout.as_slice() } else { &wiring.delivery.sinks };
     // Every reader stands before the first task runs: none may miss what another has passed.
     let mut deliveries = Vec::with_capacity(settings.len());

@@ -15,8 +15,9 @@ use super::event::{Event, Rejected};
 use super::outcome::{Fate, Outcome};
 use super::receiver::Receiver;
 use super::settings::SinkSettings;
-use super::spool::{Batch, Reader};
+use super::spool::{Batch, Queue, Reader};
 use super::status::{SinkState, StatusCell};
+use crate::alert::Format;
 
 /// One sink at work.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Delivery {
     receiver: Receiver,
     reader: Reader,
     dead_letters: DeadLetters,
+    format: Format,
+    send: Vec<Queue>,
     most_events: usize,
     most_bytes: usize,
     retry: Retry,
@@ -102,6 +105,8 @@ impl Delivery {
             receiver,
             reader,
             dead_letters,
+            format: settings.format(),
+            send: settings.send().to_vec(),
             most_events: usize::try_from(most_events).unwrap_or(usize::MAX),
             most_bytes: usize::try_from(most_bytes).unwrap_or(usize::MAX),
             retry,
@@ -145,11 +150,14 @@ impl Delivery {
 
     /// Brings a whole batch behind the cursor.
     async fn deliver(&mut self, batch: &Batch, course: &mut watch::Receiver<Course>) -> Result<(), Ended> {
-        let (events, rejected) = Event::all(batch);
-        for line in rejected {
-            self.set_aside(&line);
+        if self.send.contains(&batch.queue) {
+            let (events, rejected) = Event::all(batch);
+            for line in rejected {
+                self.set_aside(&line);
+            }
+            let events = events.into_iter().map(|event| event.rendered(self.format)).collect();
+            self.deliver_events(events, course).await?;
         }
-        self.deliver_events(events, course).await?;
         if let Err(error) = self.reader.advance(batch) {
             // The cursor stands in memory. After a crash the receiver is sent these events again.
             tracing::warn!(sink = self.name, %error, "the cursor cannot be written");

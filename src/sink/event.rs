@@ -3,12 +3,13 @@
 use serde::Deserialize;
 
 use super::spool::{Batch, Queue};
+use crate::alert::{Alert, Format};
 use crate::observation::Timestamp;
 
 /// A line of the spool on its way to a receiver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The document: JSON on one line.
+    /// The document, JSON on one line, in the form that the receiver gets.
     pub line: String,
     /// Names the event; what was sent twice has the same.
     pub id: String,
@@ -40,6 +41,25 @@ impl Event {
             line,
             queue,
         })
+    }
+
+    /// The event in another form. What is not an alert has one form, and stays as it is.
+    pub fn rendered(mut self, format: Format) -> Self {
+        if format != Format::Native
+            && let Some(alert) = self.alert()
+        {
+            self.line = alert.render(format);
+        }
+        self
+    }
+
+    /// The slim form of an alert; none of anything else.
+    pub fn slim(&self, format: Format) -> Option<String> {
+        self.alert().map(|alert| alert.render_slim(format))
+    }
+
+    fn alert(&self) -> Option<Alert> {
+        (self.queue == Queue::Alerts).then(|| Alert::read(&self.line).ok()).flatten()
     }
 
     /// The events of a batch, and apart from them what is not one, with the reason.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::spool::Caps;
+use super::spool::{Caps, Queue};
+use crate::alert::Format;
 
 /// `[delivery]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -17,7 +18,7 @@ pub struct Settings {
     pub spool_max_mib: u32,
     /// Days, counted while tidemark runs, after which an event that no receiver took is dropped; 7 by default.
     pub spool_max_days: u32,
-    /// `[[delivery.sink]]`: the receivers. None by default, which means standard output.
+    /// `[[delivery.sink]]`: the receivers. None by default, which means alerts on standard output.
     #[serde(rename = "sink")]
     pub sinks: Vec<SinkSettings>,
 }
@@ -52,6 +53,12 @@ pub enum SinkSettings {
 pub struct FileSettings {
     /// Names the sink: its cursor, its status, its log lines.
     pub name: String,
+    /// The form of alerts: `native`, `ocsf` or `ecs`; `native` by default. Health events and telemetry have one form.
+    #[serde(default)]
+    pub format: Format,
+    /// What is sent: `alerts`, `health`, `telemetry`; all by default.
+    #[serde(default = "everything")]
+    pub send: Vec<Queue>,
     /// The file, relative to the configuration's folder.
     pub path: PathBuf,
     /// MiB at which the file is renamed and a new one begun; 100 by default, 0 for never.
@@ -71,6 +78,12 @@ pub struct FileSettings {
 pub struct StdoutSettings {
     /// Names the sink.
     pub name: String,
+    /// The form of alerts: `native`, `ocsf` or `ecs`; `native` by default. Health events and telemetry have one form.
+    #[serde(default)]
+    pub format: Format,
+    /// What is sent: `alerts`, `health`, `telemetry`; all by default.
+    #[serde(default = "everything")]
+    pub send: Vec<Queue>,
 }
 
 /// A receiver that speaks HTTP.
@@ -79,6 +92,12 @@ pub struct StdoutSettings {
 pub struct HttpSettings {
     /// Names the sink.
     pub name: String,
+    /// The form of alerts: `native`, `ocsf` or `ecs`; `ocsf` by default. Health events and telemetry have one form.
+    #[serde(default = "ocsf")]
+    pub format: Format,
+    /// What is sent: `alerts`, `health`, `telemetry`; all by default.
+    #[serde(default = "everything")]
+    pub send: Vec<Queue>,
     /// The whole address, such as `https://splunk.example.com:8088/services/collector/event`; for `elastic` the address before `/_bulk`.
     pub url: String,
     /// A file that holds the HEC token, the Elastic API key, or the webhook's bearer token; or a whole `Authorization` value such as `Basic …`.
@@ -114,9 +133,16 @@ pub struct HttpSettings {
 pub struct SyslogSettings {
     /// Names the sink.
     pub name: String,
+    /// The form of alerts: `native`, `ocsf` or `ecs`; `ocsf` by default. Health events and telemetry have one form.
+    #[serde(default = "ocsf")]
+    pub format: Format,
+    /// What is sent: `alerts`, `health`, `telemetry`; all by default.
+    #[serde(default = "everything")]
+    pub send: Vec<Queue>,
     /// Host and port, such as `syslog.example.com:6514`.
     pub address: String,
-    /// Bytes that the receiver takes as one message; 8,000 by default (rsyslog cuts at 8,096). A longer event is set aside, never cut.
+    /// Bytes that the receiver takes as one message; 8,096 by default (what rsyslog takes). A longer alert leaves in its
+    /// slim form; what is longer even then is set aside, never cut.
     #[serde(default = "most_message_bytes")]
     pub max_message_bytes: u32,
     /// TLS.
@@ -159,14 +185,6 @@ pub enum InvalidSetting {
 }
 
 impl Settings {
-    /// The first sink that is a file: where alerts can be read again on this machine.
-    pub fn file(&self) -> Option<&Path> {
-        self.sinks.iter().find_map(|sink| match sink {
-            SinkSettings::File(file) => Some(file.path.as_path()),
-            _ => None,
-        })
-    }
-
     /// The spool's bounds.
     pub fn caps(&self) -> Caps {
         Caps {
@@ -174,6 +192,14 @@ impl Settings {
             age: Duration::from_hours(u64::from(self.spool_max_days) * 24),
             ..Caps::default()
         }
+    }
+
+    /// The first file that alerts are written to: where an alert is looked up by its id.
+    pub fn file(&self) -> Option<&Path> {
+        self.sinks.iter().find_map(|sink| match sink {
+            SinkSettings::File(file) => Some(file.path.as_path()),
+            _ => None,
+        })
     }
 
     /// Relative paths start from this folder.
@@ -229,6 +255,26 @@ impl SinkSettings {
         }
     }
 
+    /// The form of its alerts.
+    pub fn format(&self) -> Format {
+        match self {
+            Self::File(file) => file.format,
+            Self::Stdout(stdout) => stdout.format,
+            Self::Hec(http) | Self::Elastic(http) | Self::Webhook(http) => http.format,
+            Self::Syslog(syslog) => syslog.format,
+        }
+    }
+
+    /// What it sends.
+    pub fn send(&self) -> &[Queue] {
+        match self {
+            Self::File(file) => &file.send,
+            Self::Stdout(stdout) => &stdout.send,
+            Self::Hec(http) | Self::Elastic(http) | Self::Webhook(http) => &http.send,
+            Self::Syslog(syslog) => &syslog.send,
+        }
+    }
+
     fn tls(&self) -> Option<&TlsSettings> {
         match self {
             Self::File(_) | Self::Stdout(_) => None,
@@ -269,6 +315,12 @@ impl HttpSettings {
     }
 }
 
+const fn ocsf() -> Format {
+    Format::Ocsf
+}
+fn everything() -> Vec<Queue> {
+    Queue::ALL.to_vec()
+}
 const fn yes() -> bool {
     true
 }
@@ -284,9 +336,9 @@ const fn hundred() -> u32 {
 const fn half_a_mib() -> u32 {
     512
 }
-/// Below rsyslog's limit of 8,096 bytes with room for a receiver's own marks: a message of 7,913 bytes was taken whole there, one of 8,113 cut.
+/// rsyslog's default limit: a message of 7,913 bytes was taken whole there, one of 8,113 cut.
 const fn most_message_bytes() -> u32 {
-    8_000
+    8_096
 }
 const MOST_NAME_BYTES: usize = 64;
 

@@ -138,13 +138,13 @@ async fn syslog_frames_are_counted_and_too_long_ones_set_aside_whole() {
     }
     let messages = messages.lock().unwrap().clone();
     assert!(
-        messages[0].starts_with("<107>1 2026-11-24T10:00:00.5Z mac tidemark - alerts [origin "),
+        messages[0].starts_with("<107>1 2026-11-24T10:00:00.5Z mac tidemark - alerts - {"),
         "{}",
         messages[0]
     );
-    let document = messages[19].split_once("] ").unwrap().1;
+    let document = messages[19].split_once("alerts - ").unwrap().1;
     assert_eq!(document, crate::rig::alert(19));
-    assert!(rig.dead_letters("syslog").contains("max_message_bytes is 8000"));
+    assert!(rig.dead_letters("syslog").contains("max_message_bytes is 8096"));
 }
 
 #[tokio::test]
