@@ -317,12 +317,11 @@ fn walk(
         engine.observe(&observation, &mut verdicts);
         intake.take(&mut verdicts);
     }
-    let checkpoint = match store {
-        Some(_) => Some(engine.suspend(&mut verdicts)?),
-        None => {
-            engine.finish(&mut verdicts);
-            None
-        }
+    let checkpoint = if store.is_some() {
+        Some(engine.suspend(&mut verdicts)?)
+    } else {
+        engine.finish(&mut verdicts);
+        None
     };
     intake.take(&mut verdicts);
     intake.commit();

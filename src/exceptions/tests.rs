@@ -383,7 +383,7 @@ impl Wish {
         }
         match (self.image, self.path) {
             (Some(image), Some(path)) => {
-                writeln!(text, "match.image = {{ identity = {image:?}, path = {path:?} }}").unwrap()
+                writeln!(text, "match.image = {{ identity = {image:?}, path = {path:?} }}").unwrap();
             }
             (Some(image), None) => writeln!(text, "match.image = {image:?}").unwrap(),
             (None, Some(path)) => writeln!(text, "match.image.path = {path:?}").unwrap(),

@@ -44,6 +44,7 @@ impl Event {
     }
 
     /// The event in another form. What is not an alert has one form, and stays as it is.
+    #[must_use]
     pub fn rendered(mut self, format: Format) -> Self {
         if format != Format::Native
             && let Some(alert) = self.alert()

@@ -140,11 +140,10 @@ impl std::fmt::Debug for SyslogSink {
 async fn listen(stream: &mut TlsStream<TcpStream>, wait: Duration) -> io::Result<()> {
     let mut bytes = [0; 64];
     match timeout(wait, stream.read(&mut bytes)).await {
-        Err(_) => Ok(()),
         Ok(Ok(0)) => {
             Err(io::Error::new(io::ErrorKind::ConnectionReset, "the receiver closed the connection"))
         }
-        Ok(Ok(_)) => Ok(()),
+        Err(_) | Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(error),
     }
 }

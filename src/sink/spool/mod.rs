@@ -322,7 +322,10 @@ impl Drop for Spool {
 
 impl std::fmt::Debug for Spool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Spool").field("folder", &self.folder).field("status", &self.status()).finish()
+        f.debug_struct("Spool")
+            .field("folder", &self.folder)
+            .field("status", &self.status())
+            .finish_non_exhaustive()
     }
 }
 
