@@ -1,7 +1,15 @@
 //! What detection costs: one score and update, a million updates with the store, a cold start, and the size of a subject.
 
-#![allow(clippy::print_stdout, reason = "a benchmark reports to the terminal")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark of its own data")]
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark reports to the terminal, on data of its own, and has nothing to say without them"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

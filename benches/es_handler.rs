@@ -2,6 +2,17 @@
 //!
 //! The execs are those of the demo's fortnight, and one with as many arguments as are kept, of 100 bytes each.
 
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark reports to the terminal, on data of its own, and has nothing to say without them"
+)]
+
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use tidemark::observation::{Exec, Observation, ProcessInfo};

@@ -6,8 +6,16 @@
 //! Times are CPU times; the median of the runs is told. Run it with `cargo bench --bench identify`; without nDPI's captures beside the
 //! project it says so and measures the bulk only.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark reports to the terminal")]
-#![allow(clippy::expect_used, reason = "a benchmark that cannot read its own files has nothing to say")]
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark reports to the terminal, on data of its own, and has nothing to say without them"
+)]
 
 #[path = "identify/mix.rs"]
 mod mix;

@@ -5,7 +5,17 @@
 //! own table, a summary compares whole passes in turns: one that only reads the records, one that makes observations of them, and one
 //! that leads them into the flow table.
 
-#![allow(clippy::print_stdout, reason = "a benchmark reports to the terminal")]
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::type_complexity,
+    reason = "a benchmark reports to the terminal, on data of its own, and has nothing to say without them"
+)]
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -275,7 +285,7 @@ impl Conversation {
         let kind = random.below(100);
         Self {
             client: Ipv4Addr::from_bits(0x0a00_0000 | (*serial & 0xff)),
-            server: Ipv4Addr::from_bits(0xc633_6400 | (*serial * 7 & 0x3ff)),
+            server: Ipv4Addr::from_bits(0xc633_6400 | ((*serial * 7) & 0x3ff)),
             port: u16::try_from(1_024 + (*serial >> 8)).expect("fewer than 2^24 conversations"),
             is_udp: kind < 45,
             sent: 0,

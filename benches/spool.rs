@@ -1,5 +1,16 @@
 //! The spool: what a line costs, with the flush to the disk shared by a group as the daemon's intake shares it.
 
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark reports to the terminal, on data of its own, and has nothing to say without them"
+)]
+
 use std::cell::RefCell;
 
 use divan::counter::ItemsCount;

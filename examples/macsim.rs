@@ -5,6 +5,17 @@
 //! standard input. The rules of counting are those of the road's own score: a false alert is one outside every attack's window (from five
 //! minutes before it to an hour after it) of its Mac and subject, once a subject and day, after the learning days.
 
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed"
+)]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
 use std::fs::File;

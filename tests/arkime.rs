@@ -4,6 +4,17 @@
 //! so and does nothing. Arkime writes a long session in parts, by timers that run in each of its threads only when that thread has
 //! something to do; so where the sessions of one 5-tuple are not the same as the flows one by one, their sums are compared.
 
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr};

@@ -1,12 +1,16 @@
 //! `tidemark baseline` and `tidemark feedback` on a store, through the command.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::indexing_slicing,
     clippy::panic,
-    clippy::print_stdout
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed"
 )]
+
 // A test's own helpers may fail as the test does.
 
 use std::path::Path;

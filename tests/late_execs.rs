@@ -1,6 +1,15 @@
 //! Flows that arrive before the process events that explain them, as at the start of a daemon and in the rush of a boot.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says where")]
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

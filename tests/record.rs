@@ -1,6 +1,15 @@
 //! `tidemark record`: what goes in comes out of a replay.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed"
+)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
