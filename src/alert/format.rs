@@ -30,7 +30,7 @@ impl Alert {
         }
     }
 
-    /// The document in at most [`SLIM_BYTES`]: as much of it as fits, dropped in the order that [`slim`](super::slim) documents, always whole
+    /// The document in at most [`SLIM_BYTES`]: as much of it as fits, dropped in the order that `alert::slim` documents, always whole
     /// JSON that validates as the full form does.
     pub fn render_slim(&self, format: Format) -> String {
         let full = self.render(format);
