@@ -18,6 +18,7 @@
 //! the byte, on any machine.
 
 mod cursor;
+mod lock;
 
 pub mod observation;
 

@@ -12,6 +12,7 @@ use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 use thiserror::Error;
 
+use crate::lock::wait_while_held;
 use crate::observation::Timestamp;
 
 /// The open store. One process at a time.
@@ -145,12 +146,10 @@ impl Store {
     /// See [`StoreError`].
     pub fn open_as_it_is(path: &Path) -> Result<Self, StoreError> {
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-        // sled asserts on some damage instead of returning an error; the value is dropped where it does, so nothing half-made is seen.
-        let opened = catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|_| StoreError::Corrupt {
-            path: path.to_owned(),
-            reason: "its pages contradict each other".into(),
-        })?;
-        let db = opened.map_err(|error| StoreError::from_sled(path, error))?;
+        let db = wait_while_held(
+            || Self::open_pages(path, &config),
+            |error| matches!(error, StoreError::InUse(_)),
+        )?;
         let tree = |name: &str| db.open_tree(name).map_err(|error| StoreError::from_sled(path, error));
         let store = Self {
             path: path.to_owned(),
@@ -257,6 +256,15 @@ impl Store {
         drop(self);
         let aside = set_aside(&path, reason)?;
         Ok(Opened { store: Self::open_as_it_is(&path)?, fresh: true, set_aside: Some(aside) })
+    }
+
+    fn open_pages(path: &Path, config: &sled::Config) -> Result<sled::Db, StoreError> {
+        // sled asserts on some damage instead of returning an error; the value is dropped where it does, so nothing half-made is seen.
+        let opened = catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|_| StoreError::Corrupt {
+            path: path.to_owned(),
+            reason: "its pages contradict each other".into(),
+        })?;
+        opened.map_err(|error| StoreError::from_sled(path, error))
     }
 
     fn is_fresh(&self, path: &Path) -> Result<bool, StoreError> {

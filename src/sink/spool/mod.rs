@@ -33,6 +33,8 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::lock::wait_while_held;
+
 use segment::{Header, Segment};
 use shared::Shared;
 
@@ -350,7 +352,8 @@ fn lock(folder: &Path) -> Result<File, SpoolError> {
         .write(true)
         .open(&path)
         .map_err(SpoolError::io("open", &path))?;
-    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+    let take = || rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+    wait_while_held(take, |error| *error == rustix::io::Errno::WOULDBLOCK)
         .map_err(|_| SpoolError::InUse(folder.to_owned()))?;
     Ok(file)
 }
