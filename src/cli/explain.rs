@@ -1,13 +1,13 @@
 //! `tidemark explain`: an alert as a story.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 
+use super::alerts::Lookup;
 use super::inputs::Setup;
-use super::{Failure, alerts, plot};
+use super::{Failure, plot};
 use crate::alert::{Activity, Alert, Closed, ProcessSection, bytes_in_words};
 use crate::detect::{BaselineState, Channel, ChannelScore, Condition, Severity};
 use crate::exceptions::Action;
@@ -15,8 +15,8 @@ use crate::process::Method;
 
 /// Tells what an alert says: who ran what, what was usual, what was seen, why it is scored so, and what would silence it.
 ///
-/// ALERT is a file with one or more alerts, `-` for standard input, or the id of an event or a finding. Every form is read, on any machine:
-/// native, OCSF, ECS, slim, and wrapped as a SIEM's search returns it.
+/// ALERT is a file with one or more alerts, `-` for standard input, or the id of an event (its beginning will do) or a finding, which is looked up
+/// in what this Mac keeps. Every form is read, on any machine: native, OCSF, ECS, slim, and wrapped as a SIEM's search returns it.
 ///
 /// Examples:
 ///   tidemark replay recording.ndjson | tidemark explain -
@@ -27,17 +27,15 @@ use crate::process::Method;
 pub(super) struct Args {
     /// File, `-`, or id.
     alert: String,
-    /// The file of alerts in which an id is looked up; the first file sink of the configuration where none is named.
-    #[arg(long, value_name = "FILE")]
-    alerts: Option<PathBuf>,
+    #[command(flatten)]
+    lookup: Lookup,
     #[command(flatten)]
     setup: Setup,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.setup.config()?;
-    let stored = args.alerts.as_deref().or(config.delivery.file());
-    let found = alerts::find(&args.alert, stored)?;
+    let found = args.lookup.find(&args.alert, &config)?;
     let mut out = anstream::stdout().lock();
     for (at, alert) in found.iter().enumerate() {
         if at > 0 {
