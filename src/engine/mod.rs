@@ -181,6 +181,16 @@ impl Engine {
         self.leave(events, out);
     }
 
+    /// What the organisation has accepted.
+    pub fn exceptions(&self) -> &Exceptions {
+        &self.exceptions
+    }
+
+    /// The latest time seen.
+    pub fn now(&self) -> Option<Timestamp> {
+        self.now
+    }
+
     /// What was seen so far.
     pub fn tally(&self) -> &Tally {
         &self.tally
