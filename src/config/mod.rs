@@ -1,18 +1,26 @@
-//! Settings: TOML into typed values.
+//! Settings: TOML into typed values, and whose word each value is.
 //!
 //! Each room defines its own settings with their defaults, where their meaning is documented; this file gathers them.
 //! `config/tidemark.toml` in the repository lists every key with its default. An unknown key is an error, so that a misspelt setting is
 //! never silently the default.
 
-use std::path::{Path, PathBuf};
+mod layers;
+mod place;
+mod schema;
 
-use serde::Deserialize;
-use thiserror::Error;
+pub use layers::{ENVIRONMENT_PREFIX, Effective, Entry, Fault, Layers, MANAGED_KEY, Rejected};
+pub use place::Origin;
+pub use schema::schema;
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{detect, exceptions, sink};
 
 /// The whole configuration.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// How departures are scored and when they alert.
@@ -23,69 +31,14 @@ pub struct Config {
     pub delivery: sink::Settings,
 }
 
-/// The configuration cannot be used: a sentence with the file and, where there is one, the line and the key.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration {path}: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A setting has a value that cannot be kept.
-    #[error("{path}: [detection] {source}")]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// The key and its rule.
-        source: detect::InvalidSetting,
-    },
-    /// A setting of the delivery cannot be kept.
-    #[error("{path}: [delivery] {source}")]
-    Delivery {
-        /// The file.
-        path: PathBuf,
-        /// The rule.
-        source: sink::InvalidSetting,
-    },
-    /// The text is not a configuration.
-    #[error("{path}: {source}")]
-    Wrong {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, with line and key.
-        source: Box<toml::de::Error>,
-    },
-}
-
 impl Config {
-    /// Reads a file.
+    /// Reads a file, and nothing beside it.
     ///
     /// # Errors
     /// Where it cannot be read or is wrong.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let mut config = Self::parse(&text)
-            .map_err(|source| ConfigError::Wrong { path: path.to_owned(), source: Box::new(source) })?;
-        config
-            .detection
-            .validate()
-            .map_err(|source| ConfigError::Invalid { path: path.to_owned(), source })?;
-        config
-            .delivery
-            .validate()
-            .map_err(|source| ConfigError::Delivery { path: path.to_owned(), source })?;
-        // A path in the file means the same wherever the command is started.
-        let folder = path.parent().unwrap_or(Path::new(""));
-        for named in [&mut config.exceptions.directory, &mut config.exceptions.managed].into_iter().flatten()
-        {
-            *named = folder.join(&named);
-        }
-        config.delivery.resolve(folder);
-        Ok(config)
+    pub fn load(path: &Path) -> Result<Self, Rejected> {
+        let layers = Layers { file: Some(path.to_owned()), ..Layers::default() };
+        layers.load().map(|effective| effective.config)
     }
 
     /// Reads text.
@@ -95,6 +48,44 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
     }
+
+    /// Whether every setting can be kept; else the key or the table, and what is wrong with it.
+    fn validate(&self) -> Result<(), (String, String)> {
+        self.detection
+            .validate()
+            .map_err(|error| (format!("detection.{}", error.key), format!("[detection] {error}")))?;
+        self.delivery.validate().map_err(|error| ("delivery".to_owned(), format!("[delivery] {error}")))
+    }
+
+    /// With paths that start from this folder: a path in a file means the same wherever the command is started.
+    fn resolved(mut self, folder: &Path) -> Self {
+        for named in [&mut self.exceptions.directory, &mut self.exceptions.managed].into_iter().flatten() {
+            *named = folder.join(&named);
+        }
+        self.delivery.resolve(folder);
+        self
+    }
+}
+
+/// A property list's value as TOML's; `None` where TOML has none such, or it is nested too deeply.
+fn toml_value(value: &plist::Value, depth: u8) -> Option<toml::Value> {
+    let depth = depth.checked_sub(1)?;
+    Some(match value {
+        plist::Value::String(text) => toml::Value::String(text.clone()),
+        plist::Value::Boolean(value) => toml::Value::Boolean(*value),
+        plist::Value::Integer(number) => toml::Value::Integer(number.as_signed()?),
+        plist::Value::Real(number) => toml::Value::Float(*number),
+        plist::Value::Array(items) => {
+            toml::Value::Array(items.iter().map(|item| toml_value(item, depth)).collect::<Option<_>>()?)
+        }
+        plist::Value::Dictionary(members) => toml::Value::Table(
+            members
+                .iter()
+                .map(|(key, value)| Some((key.clone(), toml_value(value, depth)?)))
+                .collect::<Option<_>>()?,
+        ),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -103,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_file_in_the_repository_states_the_defaults() {
-        let text = include_str!("../config/tidemark.toml");
+        let text = include_str!("../../config/tidemark.toml");
         assert_eq!(Config::parse(text).unwrap(), Config::default());
         // Every key stands in it, as a comment where it has no default value.
         let uncommented: String = text
