@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use thiserror::Error;
+use toml::{Table, Value};
 
+use crate::managed::{ManagedError, Preferences};
 use crate::{detect, exceptions, sink};
 
 /// The whole configuration.
@@ -50,6 +52,9 @@ pub enum ConfigError {
         /// The rule.
         source: sink::InvalidSetting,
     },
+    /// What an MDM ships cannot be used.
+    #[error(transparent)]
+    Managed(#[from] ManagedError),
     /// The text is not a configuration.
     #[error("{path}: {source}")]
     Wrong {
@@ -66,26 +71,47 @@ impl Config {
     /// # Errors
     /// Where it cannot be read or is wrong.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let mut config = Self::parse(&text)
-            .map_err(|source| ConfigError::Wrong { path: path.to_owned(), source: Box::new(source) })?;
-        config
-            .detection
-            .validate()
-            .map_err(|source| ConfigError::Invalid { path: path.to_owned(), source })?;
-        config
-            .delivery
-            .validate()
-            .map_err(|source| ConfigError::Delivery { path: path.to_owned(), source })?;
+        Self::layered(Some(path), None)
+    }
+
+    /// Reads a file, and lays over it what an MDM manages, where there is such a file. Paths in either start from the file's folder.
+    ///
+    /// # Errors
+    /// Where one of them cannot be read or is wrong; the file must be right by itself.
+    pub fn layered(file: Option<&Path>, managed: Option<&Path>) -> Result<Self, ConfigError> {
+        let (mut config, mut table) = (Self::default(), Table::new());
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+            let wrong = |source| ConfigError::Wrong { path: path.to_owned(), source: Box::new(source) };
+            config = Self::parse(&text).map_err(wrong)?;
+            config.validate(path)?;
+            table = toml::from_str(&text).map_err(wrong)?;
+        }
+        if let Some(path) = managed
+            && let Some(preferences) = Preferences::read(path)?
+        {
+            config = Self::deserialize(Value::Table(preferences.over(table)))
+                .map_err(|source| ConfigError::Wrong { path: path.to_owned(), source: Box::new(source) })?;
+            config.validate(path)?;
+            if preferences.has_exceptions {
+                config.exceptions.managed.get_or_insert_with(|| path.to_owned());
+            }
+        }
         // A path in the file means the same wherever the command is started.
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
         for named in [&mut config.exceptions.directory, &mut config.exceptions.managed].into_iter().flatten()
         {
             *named = folder.join(&named);
         }
         config.delivery.resolve(folder);
         Ok(config)
+    }
+
+    /// What types cannot check; `path` is where the settings stand.
+    fn validate(&self, path: &Path) -> Result<(), ConfigError> {
+        self.detection.validate().map_err(|source| ConfigError::Invalid { path: path.to_owned(), source })?;
+        self.delivery.validate().map_err(|source| ConfigError::Delivery { path: path.to_owned(), source })
     }
 
     /// Reads text.

@@ -30,15 +30,16 @@ pub(super) struct Setup {
     /// The configuration file; without it every setting has its default.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Managed preferences, as an MDM ships them: their settings stand above the file's. A file that is not there is no error.
+    #[arg(long, value_name = "FILE")]
+    managed: Option<PathBuf>,
 }
 
 impl Setup {
     /// The configuration that the command line names.
     pub(super) fn config(&self) -> Result<Config, Failure> {
-        match &self.config {
-            Some(path) => Config::load(path).map_err(|error| Failure::new(Code::Config, error)),
-            None => Ok(Config::default()),
-        }
+        Config::layered(self.config.as_deref(), self.managed.as_deref())
+            .map_err(|error| Failure::new(Code::Config, error))
     }
 
     /// The engine's settings from a configuration and the exceptions that it names.

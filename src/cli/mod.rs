@@ -14,6 +14,7 @@ mod feedback;
 mod flows;
 mod generate;
 mod inputs;
+mod mdm;
 mod plot;
 mod processes;
 mod record;
@@ -58,6 +59,7 @@ enum Verb {
     Calibrate(calibrate::Args),
     Exceptions(exceptions::Args),
     Sink(sink::Args),
+    Mdm(mdm::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -80,6 +82,7 @@ pub fn main() -> ExitCode {
         Verb::Calibrate(args) => calibrate::run(&args),
         Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Sink(args) => sink::run(&args),
+        Verb::Mdm(args) => mdm::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };
