@@ -16,7 +16,7 @@ use crate::observation::{Direction, ZoneOffset};
 use crate::process::{Attribution, Method, Processes};
 
 /// What the engine keeps with each flow.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Tag {
     attribution: Attribution,
     /// Bytes that wait until it is known what they are.

@@ -14,12 +14,14 @@
 //! Age is counted in time that the spool was open: a clock that was set, or a Mac that lay in a drawer for a month, drops no alert.
 
 mod cursor;
+mod latest;
 mod reader;
 mod segment;
 mod shared;
 #[cfg(test)]
 mod tests;
 
+pub use latest::Latest;
 pub use reader::{Batch, Reader};
 pub use shared::SpoolStatus;
 
