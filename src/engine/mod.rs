@@ -226,11 +226,6 @@ impl Engine {
         &mut self.detector
     }
 
-    /// The exceptions in force.
-    pub fn exceptions(&self) -> &Exceptions {
-        &self.exceptions
-    }
-
     /// How many flows are live.
     pub fn live_flows(&self) -> usize {
         self.flows.live()
