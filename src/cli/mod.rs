@@ -24,6 +24,7 @@ mod sink;
 mod source;
 mod state;
 mod summary;
+mod test;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,7 @@ enum Verb {
     Calibrate(calibrate::Args),
     Exceptions(exceptions::Args),
     Sink(sink::Args),
+    Test(test::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -80,6 +82,7 @@ pub fn main() -> ExitCode {
         Verb::Calibrate(args) => calibrate::run(&args),
         Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Sink(args) => sink::run(&args),
+        Verb::Test(args) => test::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };
