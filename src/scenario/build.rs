@@ -199,7 +199,11 @@ impl<'a> Stage<'a> {
             wire.transport = Transport::Tcp;
             wire.remote = SocketAddr::new(PROXY.into(), PROXY_PORT);
             (wire.protocol, wire.server_name) = (None, None);
-            self.told.extend(proxy::opening(&wire, host, port));
+            self.told.extend(proxy::connect(&wire, host, port));
+        } else if let Some(proxy) = flow.through.as_ref().and_then(|proxy| proxy.get_ref().parse().ok()) {
+            wire.remote = proxy;
+            (wire.protocol, wire.server_name) = (None, None);
+            self.told.extend(proxy::socks(&wire, host, port));
         }
         if vpn.is_some() {
             wire.interface = "utun4";

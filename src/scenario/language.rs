@@ -70,7 +70,7 @@ pub(super) struct Program {
     pub(super) name: String,
     /// Where it lies. `{n}` is the number of the occurrence, `{user}` who runs it.
     pub(super) path: String,
-    /// Signing identifier.
+    /// Signing identifier. `{n}` as in the path.
     pub(super) id: Option<String>,
     /// Team; without it and without `apple` the signature is ad hoc.
     pub(super) team: Option<String>,
@@ -225,6 +225,8 @@ pub(super) struct Flow {
     /// The peer began it.
     #[serde(default)]
     pub(super) inbound: bool,
+    /// The SOCKS proxy that it goes through, with its port.
+    pub(super) through: Option<Spanned<String>>,
     /// The program that owns the socket on behalf of this one.
     pub(super) via: Option<Spanned<String>>,
 }

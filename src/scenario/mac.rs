@@ -119,6 +119,10 @@ impl Mac {
         let mut stays = true;
         for (at, step) in chain.steps.iter().enumerate() {
             place = format!("{place}|{}", step.program);
+            // Each number of a program with a place for it is a program of its own.
+            if self.programs.get(&step.program).is_some_and(|program| program.path.contains("{n}")) {
+                place = format!("{place}|{}", act.number);
+            }
             let lives_on = self.programs.get(&step.program).is_some_and(|program| program.stays);
             let first_app = at == 0 && act.job.is_none();
             stays = !act.listed && !step.replaces && stays && (first_app || lives_on);
@@ -185,7 +189,7 @@ impl Mac {
         let launchd = self.launchd.clone();
         let child = self.fork(&launchd, told, true);
         if told.act.listed {
-            return self.list(child, step, told);
+            return self.list(&child, step, told);
         }
         let proxy = Step { program: "xpcproxy".into(), arguments: Vec::new(), replaces: true };
         let proxied = self.exec(&child, &proxy, told, true);
@@ -195,7 +199,7 @@ impl Mac {
 
     fn spawn(&mut self, parent: &Task, step: &Step, told: Telling<'_>) -> Task {
         let child = self.fork(parent, told, false);
-        if told.act.listed { self.list(child, step, told) } else { self.exec(&child, step, told, false) }
+        if told.act.listed { self.list(&child, step, told) } else { self.exec(&child, step, told, false) }
     }
 
     fn fork(&mut self, parent: &Task, told: Telling<'_>, own: bool) -> Task {
@@ -258,8 +262,8 @@ impl Mac {
     }
 
     /// A process that only the list of running ones names.
-    fn list(&mut self, task: Task, step: &Step, told: Telling<'_>) -> Task {
-        let next = self.become_image(&task, step, told.act, false);
+    fn list(&mut self, task: &Task, step: &Step, told: Telling<'_>) -> Task {
+        let next = self.become_image(task, step, told.act, false);
         let running = Running {
             time: told.time,
             process: next.info.clone(),
@@ -283,7 +287,9 @@ impl Mac {
         info.key = key;
         if let Some(program) = program {
             let path = fill(&program.path);
-            info.signing = signing(&program, &path, &fill(&program.build));
+            let program =
+                Program { id: program.id.as_deref().map(fill), build: fill(&program.build), ..program };
+            info.signing = signing(&program, &path);
             info.executable = Executable { path: path.into(), path_truncated: false };
         }
         Task { info, name: step.program.as_str().into() }
@@ -308,11 +314,11 @@ fn credentials(user: u32) -> Credentials {
 }
 
 /// What the kernel would say of the file's signature. The code hash follows from the path, the signer and the name of the build.
-fn signing(program: &Program, path: &str, build: &str) -> CodeSigning {
+fn signing(program: &Program, path: &str) -> CodeSigning {
     let signed = program.apple || program.team.is_some();
     let own = if signed { 0 } else { CodeSigning::ADHOC };
     let mut hash = Sha256::new();
-    for part in [path, build, program.team.as_deref().unwrap_or_default()] {
+    for part in [path, program.build.as_str(), program.team.as_deref().unwrap_or_default()] {
         hash.update(part);
         hash.update([0]);
     }

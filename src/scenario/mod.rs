@@ -269,15 +269,19 @@ impl Reader<'_> {
             if let Some(via) = &flow.via {
                 self.known(via)?;
             }
+            if let Some(proxy) = &flow.through
+                && proxy.get_ref().parse::<std::net::SocketAddr>().is_err()
+            {
+                let message =
+                    format!("`{}` is no address with a port: write `127.0.0.1:1080`", proxy.get_ref());
+                return Err(self.wrong(Some(proxy.span()), message));
+            }
         }
         Ok(())
     }
 
     fn run(&self, run: &Spanned<String>) -> Result<(), Wrong> {
-        let fault = match Chain::parse(run.get_ref(), self.programs) {
-            Ok(_) => return Ok(()),
-            Err(fault) => fault,
-        };
+        let Err(fault) = Chain::parse(run.get_ref(), self.programs) else { return Ok(()) };
         Err(self.unknown(&Spanned::new(run.span(), fault.clone()), "program", nearest(&fault, self.names())))
     }
 

@@ -1,4 +1,4 @@
-//! How a connection through an explicit proxy begins, as packets: only they show where it leads.
+//! How a connection through a proxy begins, as packets: only they show where it leads.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,18 +9,25 @@ use super::traffic::Wire;
 use crate::observation::{Direction, LinkType, Observation, Origin, Packet, PacketOwner, Timestamp};
 
 /// The handshake with the proxy, the `CONNECT` (RFC 9110, section 9.3.6), its answer, and the first bytes of what passes inside.
-pub(super) fn opening(wire: &Wire, host: &str, port: u16) -> Vec<(Timestamp, Observation)> {
+pub(super) fn connect(wire: &Wire, host: &str, port: u16) -> Vec<(Timestamp, Observation)> {
     let connect = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n");
-    let answer = "HTTP/1.1 200 Connection established\r\n\r\n";
-    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
-    let inside: &[u8] = if port == PLAIN_WEB { request.as_bytes() } else { &HELLO };
-    let mut talk = Talk { wire, sent: 1_000, received: 9_000, packets: Vec::new() };
-    talk.say(true, SYN, &[]);
-    talk.say(false, SYN | ACK, &[]);
+    let mut talk = Talk::begin(wire);
     talk.say(true, ACK, connect.as_bytes());
-    talk.say(false, ACK, answer.as_bytes());
-    talk.say(true, ACK, inside);
-    talk.packets
+    talk.say(false, ACK, b"HTTP/1.1 200 Connection established\r\n\r\n");
+    talk.enter(host, port)
+}
+
+/// The same with a SOCKS proxy, version 5 (RFC 1928).
+pub(super) fn socks(wire: &Wire, host: &str, port: u16) -> Vec<(Timestamp, Observation)> {
+    let mut request = vec![5, 1, 0, 3, u8::try_from(host.len()).unwrap_or(u8::MAX)];
+    request.extend(host.bytes().take(usize::from(u8::MAX)));
+    request.extend(port.to_be_bytes());
+    let mut talk = Talk::begin(wire);
+    talk.say(true, ACK, &[5, 1, 0]);
+    talk.say(false, ACK, &[5, 0]);
+    talk.say(true, ACK, &request);
+    talk.say(false, ACK, &[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    talk.enter(host, port)
 }
 
 /// A conversation in the making.
@@ -31,7 +38,22 @@ struct Talk<'a> {
     packets: Vec<(Timestamp, Observation)>,
 }
 
-impl Talk<'_> {
+impl<'a> Talk<'a> {
+    fn begin(wire: &'a Wire) -> Self {
+        let mut talk = Self { wire, sent: 1_000, received: 9_000, packets: Vec::new() };
+        talk.say(true, SYN, &[]);
+        talk.say(false, SYN | ACK, &[]);
+        talk
+    }
+
+    /// The first bytes of what passes inside.
+    fn enter(mut self, host: &str, port: u16) -> Vec<(Timestamp, Observation)> {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let inside: &[u8] = if port == PLAIN_WEB { request.as_bytes() } else { &HELLO };
+        self.say(true, ACK, inside);
+        self.packets
+    }
+
     fn say(&mut self, ours: bool, flags: u8, payload: &[u8]) {
         let Wire { local, remote, owner, interface, start, .. } = self.wire;
         let (from, to) = if ours { (*local, *remote) } else { (*remote, *local) };
