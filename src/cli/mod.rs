@@ -6,6 +6,7 @@
 mod alerts;
 mod baseline;
 mod calibrate;
+mod config;
 mod evidence;
 mod exceptions;
 mod exit;
@@ -57,6 +58,7 @@ enum Verb {
     Baseline(baseline::Args),
     Feedback(feedback::Args),
     Calibrate(calibrate::Args),
+    Config(config::Args),
     Exceptions(exceptions::Args),
     Sink(sink::Args),
     Test(test::Args),
@@ -80,6 +82,7 @@ pub fn main() -> ExitCode {
         Verb::Baseline(args) => baseline::run(&args),
         Verb::Feedback(args) => feedback::run(&args),
         Verb::Calibrate(args) => calibrate::run(&args),
+        Verb::Config(args) => config::run(&args),
         Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Sink(args) => sink::run(&args),
         Verb::Test(args) => test::run(&args),

@@ -5,6 +5,7 @@
 
 mod assess;
 mod budget;
+mod busiest;
 mod channel;
 mod detector;
 mod explain;
@@ -20,6 +21,7 @@ mod transfer;
 mod tests;
 
 pub use crate::baseline::{PortClass, ProtocolUse};
+pub use busiest::Busy;
 pub use detector::Detector;
 pub use finding::{
     Activity, BaselineState, BaselineSummary, Channel, ChannelScore, Condition, Counterfactual, Digest,
