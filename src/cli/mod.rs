@@ -26,6 +26,7 @@ mod sink;
 mod source;
 mod state;
 mod summary;
+mod test;
 
 use std::process::ExitCode;
 
@@ -62,6 +63,7 @@ enum Verb {
     Exceptions(exceptions::Args),
     Sink(sink::Args),
     Mdm(mdm::Args),
+    Test(test::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Sink(args) => sink::run(&args),
         Verb::Mdm(args) => mdm::run(&args),
+        Verb::Test(args) => test::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };
