@@ -14,7 +14,7 @@ use super::{
     explain,
 };
 use crate::baseline::{
-    Fingerprint, Growth, KNOWN_WEIGHT, Network, OptionalStreams, Priors, SECONDS_PER_DAY, SubjectBaseline,
+    Fingerprint, Growth, Network, OptionalStreams, Priors, SECONDS_PER_DAY, SubjectBaseline,
 };
 use crate::observation::{Timestamp, ZoneOffset};
 use crate::process::{Identity, Role, Subject};
@@ -105,7 +105,7 @@ impl Detector {
         network.roll(&host.clock, settings.half_life_days);
         if let Some(spoken) = activity.protocol.map(crate::baseline::ProtocolUse::family) {
             let known = network.protocols.of(spoken).copied();
-            let unsure = known.is_none_or(|k| k.weight < KNOWN_WEIGHT && k.last_day != host.clock.day());
+            let unsure = known.is_none_or(|k| !k.is_known() && k.last_day != host.clock.day());
             if unsure {
                 let silent = network.activity.days == 0;
                 let history = protocol::History {
@@ -258,6 +258,7 @@ impl Detector {
             let in_force = self.host.state(&self.settings) != BaselineState::Learning;
             self.digests.extend(self.host.budget.close_day(time, &self.settings, in_force));
             self.host.close_day();
+            self.forget_stale_news();
             self.forget_idle();
         }
     }
@@ -268,6 +269,19 @@ impl Detector {
             self.make_room();
             let entry = Entry::new(subject, SubjectBaseline::new(time, &self.host.clock));
             self.subjects.insert(subject.clone(), entry);
+        }
+    }
+
+    /// Drops what was only news for a while: most subjects then have no record at all.
+    fn forget_stale_news(&mut self) {
+        let now = self.host.clock.age();
+        for entry in self.subjects.values_mut() {
+            if let Some(record) = entry.record.as_deref_mut() {
+                record.forget_stale(now);
+                if record.is_empty() {
+                    entry.record = None;
+                }
+            }
         }
     }
 
