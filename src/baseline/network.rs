@@ -6,6 +6,7 @@ use super::clock::{Age, ObservedClock};
 use super::destinations::{Destinations, Fingerprint};
 use super::histogram::Histogram;
 use super::presence::Presence;
+use super::priors::ScalePriors;
 use super::protocols::Protocols;
 use super::stream::{OptionalStreams, Scale, Scales, Stream};
 use super::window::{Learning, Window};
@@ -111,6 +112,12 @@ impl Network {
         new
     }
 
+    /// Brings up to date what is quiet for its bytes.
+    pub fn know_quiet(&mut self, out: &ScalePriors, new: &ScalePriors) {
+        self.out.know_quiet(out);
+        self.new.know_quiet(new);
+    }
+
     /// The open windows were over the alert threshold.
     pub fn discount(&mut self) {
         self.hour.lesson.discount();
@@ -138,7 +145,7 @@ impl Network {
             for (stream, bin) in [(out, lesson.out), (new, lesson.new)] {
                 if let Some(bin) = bin {
                     let days = f64::from(stream.histogram.day().saturating_sub(lesson.aged_day));
-                    stream.histogram.add(bin, change * libm::exp2(-days / half_life_days));
+                    stream.correct(bin, change * libm::exp2(-days / half_life_days));
                 }
             }
             if !benign {

@@ -7,6 +7,7 @@ mod assess;
 mod budget;
 mod channel;
 mod detector;
+mod entry;
 mod explain;
 mod finding;
 mod host;
@@ -14,7 +15,9 @@ mod portrait;
 mod record;
 mod settings;
 mod state;
+mod steps;
 mod transfer;
+mod upkeep;
 
 #[cfg(test)]
 mod tests;

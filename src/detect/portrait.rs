@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::budget::NOISY_TRIM;
-use super::detector::Entry;
+use super::entry::Entry;
 use super::explain::subject_state;
 use super::{BaselineState, Detector};
 use crate::baseline::volume::{self, Prior};

@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::detector::{Entry, Map};
+use super::detector::Map;
+use super::entry::Entry;
 use super::host::Host;
 use super::record::Record;
 use super::{Detector, Settings};
