@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::surroundings::Memory;
-use super::{Tally, Verdict};
+use super::{Coverage, Tally, Verdict};
 use crate::alert::{Alert, Detection, Host, Lifecycle, Losses};
 use crate::detect::{Activity, Detector, Disposition, ProtocolUse, Severity};
 use crate::exceptions::{Action, Behaviour, Exception, Exceptions, Ledger};
@@ -36,6 +36,7 @@ pub(super) struct Judge<'a> {
     pub(super) zone: ZoneOffset,
     pub(super) losses: &'a mut Losses,
     pub(super) tally: &'a mut Tally,
+    pub(super) coverage: &'a mut Coverage,
     pub(super) memory: &'a mut Memory,
     pub(super) lifecycle: &'a mut Lifecycle,
     pub(super) sequence: &'a mut u64,
@@ -128,7 +129,9 @@ impl Judge<'_> {
     fn count(&mut self, flow: &Flow, attribution: &Attribution, growth: Counters, phase: Phase) {
         let bytes = growth.bytes_out.saturating_add(growth.bytes_in);
         self.losses.bytes = self.losses.bytes.saturating_add(bytes);
+        self.coverage.grew(flow, attribution, growth);
         if phase == Phase::Ended {
+            self.coverage.ended(flow, attribution);
             self.tally.flow_ended(flow, attribution.method);
         }
     }
