@@ -17,6 +17,7 @@ mod generate;
 mod inputs;
 mod mdm;
 mod plot;
+mod printable;
 mod processes;
 mod record;
 mod replay;

@@ -10,6 +10,7 @@ use super::attacks::Attacks;
 use super::{Today, Which, days_before};
 use crate::cli::alerts::{Kept, Lookup};
 use crate::cli::baseline::read_text;
+use crate::cli::printable::printable;
 use crate::cli::{Code, Failure};
 use crate::config::Config;
 use crate::exceptions::{self, Day, Exception, Exceptions, Governance, Ledger, Miss, Policy, Stored};
@@ -111,7 +112,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     let mut ledger = Ledger::default();
     exceptions.count(&behaviour, stored.bytes_out(), &mut ledger);
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", stored.summary)?;
+    writeln!(out, "{}", printable(&stored.summary))?;
     if let Some(exception) = exceptions.covering(&behaviour, &channels, &ledger) {
         let Exception { id, owner, reason, source, .. } = exception;
         writeln!(out, "covered by {id} ({source}), accepted by {owner}: {reason}")?;
@@ -141,7 +142,8 @@ fn in_words(miss: &Miss<'_>, exception: &Exception, stored: &Stored) -> String {
         }
         Miss::Channel(channel) => format!("the channel {} counts, which it does not name", channel.label()),
         Miss::Condition(condition) => {
-            format!("{}: wanted {condition}, seen {}", condition.key(), condition.seen(&stored.behaviour()))
+            let seen = condition.seen(&stored.behaviour());
+            format!("{}: wanted {condition}, seen {}", condition.key(), printable(&seen))
         }
         Miss::Limit { limit, sent } => {
             format!("{sent} bytes went out, and it allows {limit} in an hour")
@@ -167,7 +169,7 @@ pub(super) fn suggest(args: &SuggestArgs) -> Result<(), Failure> {
             .map_err(|error| Failure::new(Code::BadData, error))?;
     let tried = Exceptions::new(tried).map_err(|error| Failure::new(Code::BadData, error))?;
     let mut out = io::stdout().lock();
-    writeln!(out, "# {}", stored.summary.replace(['\n', '\r'], " "))?;
+    writeln!(out, "# {}", printable(&stored.summary))?;
     out.write_all(stanza.as_bytes())?;
     let attacks = args.attacks.findings(&config)?;
     writeln!(out, "# {}", nearest_attack(&tried.clone().whenever(), &attacks))?;
@@ -233,7 +235,7 @@ pub(super) fn test(args: &TestArgs) -> Result<(), Failure> {
     }
     let mut out = io::stdout().lock();
     for ((id, subject), count) in &covered {
-        writeln!(out, "{id}  {count:>6}  {subject}")?;
+        writeln!(out, "{id}  {count:>6}  {}", printable(subject))?;
     }
     let total: u64 = covered.values().sum();
     writeln!(
