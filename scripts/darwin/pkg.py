@@ -25,6 +25,7 @@ ROOT = WHEEL = 0
 ADMIN = 80
 # Folders of the system whose owners are others than root:wheel; a package that says otherwise would change them.
 SYSTEM_FOLDERS = {"./Library/Application Support": ADMIN}
+COMPRESSION = 9
 # 2026-01-01, for builds that name no time.
 DEFAULT_TIME = 1767225600
 
@@ -78,28 +79,15 @@ def cpio(entries):
 
 
 def posix_cksum(data):
-    """The checksum of POSIX's `cksum`, which a Bom keeps of each file."""
-    crc = 0
+    """The checksum of POSIX's `cksum`, which a Bom keeps of each file: the CRC of zlib with the bits of each byte, and of the result, in
+    the other order, over the bytes and then their number, least byte first."""
     length = len(data)
-    while length:
-        data_byte, length = length & 0xFF, length >> 8
-        data += bytes([data_byte])
-    for byte in data:
-        crc = (crc << 8) & 0xFFFFFFFF ^ CKSUM_TABLE[crc >> 24 ^ byte]
-    return crc ^ 0xFFFFFFFF
+    data += length.to_bytes((length.bit_length() + 7) // 8, "little")
+    crc = zlib.crc32(data.translate(REVERSED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{crc:032b}"[::-1], 2) ^ 0xFFFFFFFF
 
 
-def cksum_table():
-    table = []
-    for byte in range(256):
-        crc = byte << 24
-        for _ in range(8):
-            crc = (crc << 1) ^ 0x04C11DB7 if crc & 0x80000000 else crc << 1
-        table.append(crc & 0xFFFFFFFF)
-    return table
-
-
-CKSUM_TABLE = cksum_table()
+REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class Bom:
@@ -235,7 +223,7 @@ def package(entries, scripts, identifier, version, minimum_os):
     """The bytes of a package."""
     component = "tidemark.pkg"
     information, kib = package_info(identifier, version, entries, scripts)
-    pack = lambda data: gzip.compress(data, 9, mtime=0)
+    pack = lambda data: gzip.compress(data, COMPRESSION, mtime=0)
     xar = Xar()
     members = [
         ("Bom", bytes(Bom(entries))),

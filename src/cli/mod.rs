@@ -6,6 +6,7 @@
 mod alerts;
 mod baseline;
 mod calibrate;
+mod doctor;
 mod evidence;
 mod exceptions;
 mod exit;
@@ -60,6 +61,7 @@ enum Verb {
     Exceptions(exceptions::Args),
     Sink(sink::Args),
     Mdm(mdm::Args),
+    Doctor(doctor::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
         Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Sink(args) => sink::run(&args),
         Verb::Mdm(args) => mdm::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };
