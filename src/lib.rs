@@ -46,4 +46,6 @@ pub mod sink;
 
 pub mod daemon;
 
+pub mod scenario;
+
 pub mod cli;

@@ -6,6 +6,7 @@
 mod alerts;
 mod baseline;
 mod calibrate;
+mod config;
 mod doctor;
 mod evidence;
 mod exceptions;
@@ -26,6 +27,7 @@ mod sink;
 mod source;
 mod state;
 mod summary;
+mod test;
 
 use std::process::ExitCode;
 
@@ -58,10 +60,12 @@ enum Verb {
     Baseline(baseline::Args),
     Feedback(feedback::Args),
     Calibrate(calibrate::Args),
+    Config(config::Args),
     Exceptions(exceptions::Args),
     Sink(sink::Args),
     Mdm(mdm::Args),
     Doctor(doctor::Args),
+    Test(test::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -82,10 +86,12 @@ pub fn main() -> ExitCode {
         Verb::Baseline(args) => baseline::run(&args),
         Verb::Feedback(args) => feedback::run(&args),
         Verb::Calibrate(args) => calibrate::run(&args),
+        Verb::Config(args) => config::run(&args),
         Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Sink(args) => sink::run(&args),
         Verb::Mdm(args) => mdm::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
+        Verb::Test(args) => test::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

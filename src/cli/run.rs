@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::config::ServiceSetup;
 use super::inputs::Setup;
 use super::source::SourceName;
 use super::{Code, Failure, state};
@@ -32,11 +33,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     checkpoint_every: Duration,
     #[command(flatten)]
-    setup: Setup,
+    service: ServiceSetup,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let config = args.setup.config()?;
+    let layers = args.service.layers();
+    let config = layers.load().map_err(|error| Failure::new(Code::Config, error))?.config;
     let settings = Setup::engine(&config)?;
     let source = args.source.open()?;
     let store = state::open(&args.state.join(BASELINES))?;

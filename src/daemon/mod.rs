@@ -11,11 +11,13 @@
 //! already queued before it and tells what its flows still hold; then the sinks get some seconds to deliver. What they do not deliver
 //! stays in the spool for the next start.
 
+mod accepted;
 mod checkpoint;
 mod health;
 mod intake;
 mod stop;
 
+pub use accepted::AcceptedStatus;
 pub use health::{Status, test_event};
 pub use stop::StopSignal;
 
@@ -36,9 +38,10 @@ use crate::engine::{Engine, ResumeError, Tally, Verdict};
 use crate::observation::Observation;
 use crate::sink::spool::{Queue, Spool, SpoolError, SpoolWatch};
 use crate::sink::{
-    self, Course, DeadLetters, Delivery, Receiver as EventReceiver, Retry, SinkError, SinkSettings,
+    self, Archive, Course, DeadLetters, Delivery, Receiver as EventReceiver, Retry, SinkError, SinkSettings,
     SinkState, StatusCell, StdoutSettings,
 };
+use accepted::{Accepted, Calendar};
 use checkpoint::Keeper;
 use health::Occasion;
 use intake::{Intake, Lost};
@@ -75,7 +78,7 @@ pub enum DaemonError {
 /// What the daemon works with.
 #[derive(Debug)]
 pub struct Wiring {
-    /// The state's folder: the spool is in `spool/`, dead letters in `dead-letters/`, the status in `status.json`.
+    /// The state's folder: the spool is in `spool/`, what was found in `findings/`, dead letters in `dead-letters/`, the status in `status.json`.
     pub state: PathBuf,
     /// Where events go.
     pub delivery: sink::Settings,
@@ -106,6 +109,8 @@ const TICK: Duration = Duration::from_secs(5);
 const DISK_AGAIN: Duration = Duration::from_secs(1);
 /// The name of the spool's folder in the state's folder.
 pub const SPOOL_FOLDER: &str = "spool";
+/// The name of the folder in the state's folder where findings are kept.
+pub const ARCHIVE_FOLDER: &str = "findings";
 /// The name of the status file in the state's folder.
 pub const STATUS_FILE: &str = "status.json";
 
@@ -141,6 +146,7 @@ async fn supervise(
     let (go, course) = watch::channel(Course::Go);
     let (mut tasks, sinks) = start_sinks(&spool, &wiring, &course)?;
     let lost = Lost::default();
+    let accepted = Accepted::default();
     let mut monitor = Monitor {
         began: Instant::now(),
         path: wiring.state.join(STATUS_FILE),
@@ -150,6 +156,7 @@ async fn supervise(
         refused: vec![false; sinks.len()],
         sinks,
         lost: lost.clone(),
+        accepted: accepted.clone(),
     };
     monitor.tell(Occasion::Started);
 
@@ -157,14 +164,18 @@ async fn supervise(
     stop_on_signals(to_engine.clone())?;
     // The source thread is not waited for: it may stand in a read that never returns, and it owns nothing that must be saved.
     thread::Builder::new().name("source".to_owned()).spawn(move || feed(source, &to_engine))?;
-    let mut intake = Intake::new(Arc::clone(&monitor.spool), wiring.host, lost);
+    let archive = Archive::open(&wiring.state.join(ARCHIVE_FOLDER))
+        .inspect_err(|error| tracing::error!(%error, "findings cannot be kept on this Mac"))
+        .ok();
+    let calendar = Calendar::new(accepted.clone());
+    let mut intake = Intake::new(Arc::clone(&monitor.spool), wiring.host, archive, accepted, lost);
     let mut resumed = wiring.resumed;
     intake.take(&mut resumed);
     tracing::info!("running");
     let (ended, mut engine_ended) = tokio::sync::oneshot::channel();
     let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || {
         let keeper = wiring.store.map(|store| Keeper::new(store, wiring.checkpoint_every));
-        let walked = walk(engine, &observed, intake, keeper);
+        let walked = walk(engine, &observed, intake, keeper, calendar);
         // The receiver is gone only where the daemon failed already.
         let _ = ended.send(());
         walked
@@ -239,6 +250,7 @@ struct Monitor {
     /// Which sinks were refused when last looked at.
     refused: Vec<bool>,
     lost: Lost,
+    accepted: Accepted,
 }
 
 impl Monitor {
@@ -248,6 +260,7 @@ impl Monitor {
             spool: self.watch.status(),
             sinks: self.sinks.iter().map(StatusCell::read).collect(),
             lost: self.lost.count(),
+            exceptions: self.accepted.status(),
         }
     }
 
@@ -318,12 +331,18 @@ fn walk(
     observed: &Receiver<Message>,
     mut intake: Intake,
     mut keeper: Option<Keeper>,
+    mut calendar: Calendar,
 ) -> Result<Tally, DaemonError> {
     let mut verdicts = Vec::new();
     loop {
         match next(observed, &mut intake, keeper.as_ref().and_then(Keeper::due_in)) {
             Next::Observed(observation) => {
                 engine.observe(&observation, &mut verdicts);
+                if let Some(now) = engine.now()
+                    && let Some(due) = calendar.look(now, engine.exceptions())
+                {
+                    intake.due(&due, now);
+                }
                 intake.take(&mut verdicts);
                 if let Some(keeper) = &mut keeper {
                     keeper.observed();
@@ -334,7 +353,7 @@ fn walk(
         }
         if let Some(keeper) = keeper.as_mut().filter(|keeper| keeper.is_due()) {
             intake.commit();
-            if !intake.is_waiting() {
+            if !intake.has_unspooled() {
                 keeper.keep(&mut engine)?;
             }
         }

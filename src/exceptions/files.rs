@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::fields::Fault;
 use super::node::{self, Data, Entry, Node};
@@ -13,7 +14,7 @@ use super::read::{self, Wrong};
 use super::{Exception, Exceptions, Policy, Source};
 
 /// `[exceptions]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A folder whose `*.toml` files hold exceptions; relative to the configuration's own folder. None by default.

@@ -12,6 +12,8 @@ mod preferences;
 mod profile;
 mod schema;
 
+use std::path::PathBuf;
+
 pub use preferences::{ManagedError, Preferences};
 pub use profile::{BundleId, InvalidId, Profile, TeamId};
 pub use schema::jamf_schema;
@@ -21,7 +23,12 @@ pub use schema::jamf_schema;
 pub const BUNDLE_ID: &str = "com.tidemark.daemon";
 
 /// Where macOS keeps the preferences that an MDM manages for the whole Mac, one file a domain.
-pub const MANAGED_FOLDER: &str = "/Library/Managed Preferences";
+const MANAGED_FOLDER: &str = "/Library/Managed Preferences";
+
+/// The file that macOS writes for the domain of tidemark's own releases.
+pub fn preferences_file() -> PathBuf {
+    PathBuf::from(format!("{MANAGED_FOLDER}/{BUNDLE_ID}.plist"))
+}
 
 #[cfg(test)]
 mod tests;

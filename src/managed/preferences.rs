@@ -85,32 +85,6 @@ impl Preferences {
         }
         Ok(read)
     }
-
-    /// Lays these settings over those of a file: what is set here stands, the rest stays as the file has it. A list is one value: an MDM
-    /// that names receivers names all of them.
-    pub fn over(&self, mut file: Table) -> Table {
-        // A fleet's budget takes the place of a Mac's, so that the file's would win over what the MDM set.
-        let budget =
-            |settings: &Table, key| settings.get("detection").and_then(|table| table.get(key)).is_some();
-        if budget(&self.settings, "alerts_per_mac_per_day")
-            && let Some(toml::Value::Table(detection)) = file.get_mut("detection")
-        {
-            detection.remove("fleet");
-        }
-        overlay(&mut file, &self.settings);
-        file
-    }
-}
-
-fn overlay(below: &mut Table, above: &Table) {
-    for (key, value) in above {
-        match (below.get_mut(key), value) {
-            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => overlay(below, above),
-            _ => {
-                below.insert(key.clone(), value.clone());
-            }
-        }
-    }
 }
 
 /// The keys that every payload of a profile has (Apple's `CommonPayloadKeys`), which may stand in the file that macOS writes from one.

@@ -11,15 +11,21 @@ use serde_json::Value;
 use super::{Finding, Patient};
 use crate::baseline::Store;
 use crate::cli::run::BASELINES;
-use crate::config::Config;
+use crate::config::{Config, Effective, Layers};
 use crate::daemon::STATUS_FILE;
 use crate::sink::{Receiver, SinkSettings};
 
 pub(super) fn findings(patient: &Patient) -> Vec<Finding> {
     let status = read_status(&patient.state);
     let mut findings = vec![clock(&patient.state, SystemTime::now())];
-    match Config::layered(patient.config.as_deref(), Some(&patient.managed)) {
-        Ok(config) => {
+    let layers = Layers {
+        file: patient.config.clone(),
+        managed: Some(patient.managed.clone()),
+        environment: Layers::environment(),
+        ..Layers::default()
+    };
+    match layers.load() {
+        Ok(Effective { config, .. }) => {
             findings.push(configuration(patient));
             findings.push(exceptions(&config));
             findings.push(disk(&patient.state, u64::from(config.delivery.spool_max_mib) << 20));
@@ -28,8 +34,8 @@ pub(super) fn findings(patient: &Patient) -> Vec<Finding> {
         Err(error) => {
             findings.push(Finding::failed(
                 CONFIGURATION,
-                error.to_string(),
-                "correct it; the daemon does not start with it",
+                error.to_string().replace('\n', "; "),
+                "correct it: the daemon does not start with it",
             ));
             findings.push(disk(&patient.state, crate::sink::Settings::default().caps().bytes));
         }

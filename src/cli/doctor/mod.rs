@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::run::{DEFAULT_STATE, host_name};
 use super::{Code, Failure};
-use crate::managed::{BUNDLE_ID, MANAGED_FOLDER};
+use crate::managed;
 
 /// Checks what tidemark needs, one line each, with what mends it.
 ///
@@ -96,10 +96,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let installed = Path::new(INSTALLED_CONFIG);
     let patient = Patient {
         config: args.config.clone().or_else(|| installed.exists().then(|| installed.to_owned())),
-        managed: args
-            .managed
-            .clone()
-            .unwrap_or_else(|| Path::new(MANAGED_FOLDER).join(format!("{BUNDLE_ID}.plist"))),
+        managed: args.managed.clone().unwrap_or_else(managed::preferences_file),
         state: args.state.clone(),
     };
     let mut findings = mac::findings();

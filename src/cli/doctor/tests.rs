@@ -43,7 +43,7 @@ fn a_wrong_configuration_fails_with_its_line() {
     let findings = files::findings(&patient(folder.path(), "[detection]\nlearn_dais = 1"));
     let configuration = one(&findings, "configuration");
     assert_eq!(configuration.result, Health::Failed);
-    assert!(configuration.says.contains("line 2") && configuration.says.contains("learn_dais"));
+    assert!(configuration.says.contains("tidemark.toml:2") && configuration.says.contains("learn_dais"));
     assert!(found(&findings, "sinks").is_empty(), "nothing is said of what could not be read");
 }
 
