@@ -18,6 +18,7 @@ mod generate;
 mod inputs;
 mod mdm;
 mod plot;
+mod printable;
 mod processes;
 mod record;
 mod replay;
