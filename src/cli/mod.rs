@@ -6,6 +6,7 @@
 mod alerts;
 mod baseline;
 mod calibrate;
+mod config;
 mod evidence;
 mod exceptions;
 mod exit;
@@ -14,6 +15,7 @@ mod feedback;
 mod flows;
 mod generate;
 mod inputs;
+mod mdm;
 mod plot;
 mod processes;
 mod record;
@@ -24,6 +26,7 @@ mod sink;
 mod source;
 mod state;
 mod summary;
+mod test;
 
 use std::process::ExitCode;
 
@@ -56,8 +59,11 @@ enum Verb {
     Baseline(baseline::Args),
     Feedback(feedback::Args),
     Calibrate(calibrate::Args),
+    Config(config::Args),
     Exceptions(exceptions::Args),
     Sink(sink::Args),
+    Mdm(mdm::Args),
+    Test(test::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -78,8 +84,11 @@ pub fn main() -> ExitCode {
         Verb::Baseline(args) => baseline::run(&args),
         Verb::Feedback(args) => feedback::run(&args),
         Verb::Calibrate(args) => calibrate::run(&args),
+        Verb::Config(args) => config::run(&args),
         Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Sink(args) => sink::run(&args),
+        Verb::Mdm(args) => mdm::run(&args),
+        Verb::Test(args) => test::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

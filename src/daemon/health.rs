@@ -5,7 +5,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::accepted::AcceptedStatus;
 use crate::detect::Digest;
+use crate::exceptions::{Due, EXPIRES_SOON_DAYS};
 use crate::observation::Timestamp;
 use crate::sink::SinkStatus;
 use crate::sink::spool::SpoolStatus;
@@ -21,6 +23,8 @@ pub struct Status {
     pub sinks: Vec<SinkStatus>,
     /// Events that could neither be spooled nor kept in memory.
     pub lost: u64,
+    /// What the organisation has accepted.
+    pub exceptions: AcceptedStatus,
 }
 
 /// Why a health event is sent.
@@ -44,6 +48,18 @@ pub(super) fn event(occasion: Occasion<'_>, status: &Status, host: &str, now: ji
         }
     };
     document("tidemark.health/1", kind, severity, &summary, host, now, &json!({ "status": status }))
+}
+
+/// Exceptions that ended or end soon, as one line.
+pub(super) fn due(due: &[Due], host: &str, time: Timestamp) -> String {
+    let over = due.iter().filter(|one| one.is_over()).count();
+    let soon = due.len().saturating_sub(over);
+    let summary = format!("{over} exceptions have expired, {soon} expire within {EXPIRES_SOON_DAYS} days");
+    // What an expired exception covered alerts again, which somebody may take for an attack.
+    let severity = if over > 0 { "medium" } else { "low" };
+    let now = jiff::Timestamp::from_nanosecond(time.as_nanos().into()).unwrap_or_default();
+    let rest = json!({ "exceptions": due });
+    document("tidemark.health/1", "exceptions_due", severity, &summary, host, now, &rest)
 }
 
 /// What the budget held back, as one line.

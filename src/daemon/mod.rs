@@ -11,10 +11,13 @@
 //! already queued before it and tells what its flows still hold; then the sinks get some seconds to deliver. What they do not deliver
 //! stays in the spool for the next start.
 
+mod accepted;
+mod checkpoint;
 mod health;
 mod intake;
 mod stop;
 
+pub use accepted::AcceptedStatus;
 pub use health::{Status, test_event};
 pub use stop::StopSignal;
 
@@ -35,9 +38,11 @@ use crate::engine::{Engine, ResumeError, Tally, Verdict};
 use crate::observation::Observation;
 use crate::sink::spool::{Queue, Spool, SpoolError, SpoolWatch};
 use crate::sink::{
-    self, Course, DeadLetters, Delivery, Receiver as EventReceiver, Retry, SinkError, SinkSettings,
+    self, Archive, Course, DeadLetters, Delivery, Receiver as EventReceiver, Retry, SinkError, SinkSettings,
     SinkState, StatusCell, StdoutSettings,
 };
+use accepted::{Accepted, Calendar};
+use checkpoint::Keeper;
 use health::Occasion;
 use intake::{Intake, Lost};
 
@@ -73,12 +78,14 @@ pub enum DaemonError {
 /// What the daemon works with.
 #[derive(Debug)]
 pub struct Wiring {
-    /// The state's folder: the spool is in `spool/`, dead letters in `dead-letters/`, the status in `status.json`.
+    /// The state's folder: the spool is in `spool/`, what was found in `findings/`, dead letters in `dead-letters/`, the status in `status.json`.
     pub state: PathBuf,
     /// Where events go.
     pub delivery: sink::Settings,
-    /// Where the engine's state goes at the end.
+    /// Where the engine's state goes, now and then and at the end.
     pub store: Option<Store>,
+    /// How often the engine's state goes there while something is observed.
+    pub checkpoint_every: Duration,
     /// The name of this Mac in events of the daemon's own.
     pub host: String,
     /// What resuming the engine gave.
@@ -100,6 +107,10 @@ const HEARTBEAT: Duration = Duration::from_mins(15);
 const TICK: Duration = Duration::from_secs(5);
 /// How soon the disk is asked again where it did not take alerts.
 const DISK_AGAIN: Duration = Duration::from_secs(1);
+/// The name of the spool's folder in the state's folder.
+pub const SPOOL_FOLDER: &str = "spool";
+/// The name of the folder in the state's folder where findings are kept.
+pub const ARCHIVE_FOLDER: &str = "findings";
 /// The name of the status file in the state's folder.
 pub const STATUS_FILE: &str = "status.json";
 
@@ -131,10 +142,11 @@ async fn supervise(
     engine: Engine,
     wiring: Wiring,
 ) -> Result<Tally, DaemonError> {
-    let spool = Spool::open(&wiring.state.join("spool"), wiring.delivery.caps())?;
+    let spool = Spool::open(&wiring.state.join(SPOOL_FOLDER), wiring.delivery.caps())?;
     let (go, course) = watch::channel(Course::Go);
     let (mut tasks, sinks) = start_sinks(&spool, &wiring, &course)?;
     let lost = Lost::default();
+    let accepted = Accepted::default();
     let mut monitor = Monitor {
         began: Instant::now(),
         path: wiring.state.join(STATUS_FILE),
@@ -144,6 +156,7 @@ async fn supervise(
         refused: vec![false; sinks.len()],
         sinks,
         lost: lost.clone(),
+        accepted: accepted.clone(),
     };
     monitor.tell(Occasion::Started);
 
@@ -151,13 +164,18 @@ async fn supervise(
     stop_on_signals(to_engine.clone())?;
     // The source thread is not waited for: it may stand in a read that never returns, and it owns nothing that must be saved.
     thread::Builder::new().name("source".to_owned()).spawn(move || feed(source, &to_engine))?;
-    let mut intake = Intake::new(Arc::clone(&monitor.spool), wiring.host, lost);
+    let archive = Archive::open(&wiring.state.join(ARCHIVE_FOLDER))
+        .inspect_err(|error| tracing::error!(%error, "findings cannot be kept on this Mac"))
+        .ok();
+    let calendar = Calendar::new(accepted.clone());
+    let mut intake = Intake::new(Arc::clone(&monitor.spool), wiring.host, archive, accepted, lost);
     let mut resumed = wiring.resumed;
     intake.take(&mut resumed);
     tracing::info!("running");
     let (ended, mut engine_ended) = tokio::sync::oneshot::channel();
     let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || {
-        let walked = walk(engine, &observed, intake, wiring.store.as_ref());
+        let keeper = wiring.store.map(|store| Keeper::new(store, wiring.checkpoint_every));
+        let walked = walk(engine, &observed, intake, keeper, calendar);
         // The receiver is gone only where the daemon failed already.
         let _ = ended.send(());
         walked
@@ -232,6 +250,7 @@ struct Monitor {
     /// Which sinks were refused when last looked at.
     refused: Vec<bool>,
     lost: Lost,
+    accepted: Accepted,
 }
 
 impl Monitor {
@@ -241,6 +260,7 @@ impl Monitor {
             spool: self.watch.status(),
             sinks: self.sinks.iter().map(StatusCell::read).collect(),
             lost: self.lost.count(),
+            exceptions: self.accepted.status(),
         }
     }
 
@@ -310,14 +330,35 @@ fn walk(
     mut engine: Engine,
     observed: &Receiver<Message>,
     mut intake: Intake,
-    store: Option<&Store>,
+    mut keeper: Option<Keeper>,
+    mut calendar: Calendar,
 ) -> Result<Tally, DaemonError> {
     let mut verdicts = Vec::new();
-    while let Some(Message::Observed(observation)) = next(observed, &mut intake) {
-        engine.observe(&observation, &mut verdicts);
-        intake.take(&mut verdicts);
+    loop {
+        match next(observed, &mut intake, keeper.as_ref().and_then(Keeper::due_in)) {
+            Next::Observed(observation) => {
+                engine.observe(&observation, &mut verdicts);
+                if let Some(now) = engine.now()
+                    && let Some(due) = calendar.look(now, engine.exceptions())
+                {
+                    intake.due(&due, now);
+                }
+                intake.take(&mut verdicts);
+                if let Some(keeper) = &mut keeper {
+                    keeper.observed();
+                }
+            }
+            Next::Due => {}
+            Next::Stop => break,
+        }
+        if let Some(keeper) = keeper.as_mut().filter(|keeper| keeper.is_due()) {
+            intake.commit();
+            if !intake.has_unspooled() {
+                keeper.keep(&mut engine)?;
+            }
+        }
     }
-    let checkpoint = if store.is_some() {
+    let checkpoint = if keeper.is_some() {
         Some(engine.suspend(&mut verdicts)?)
     } else {
         engine.finish(&mut verdicts);
@@ -326,29 +367,44 @@ fn walk(
     intake.take(&mut verdicts);
     intake.commit();
     let lost = intake.give_up();
-    if let (Some(store), Some(checkpoint)) = (store, checkpoint) {
-        store.write(&checkpoint)?;
+    if let (Some(keeper), Some(checkpoint)) = (keeper, checkpoint) {
+        keeper.finish(checkpoint)?;
     }
     if lost > 0 { Err(DaemonError::Lost(lost)) } else { Ok(engine.tally().clone()) }
 }
 
-/// The next message; before the engine would wait for one, what it said is spooled.
-fn next(observed: &Receiver<Message>, intake: &mut Intake) -> Option<Message> {
+/// What the engine's thread does next.
+enum Next {
+    Observed(Box<Observation>),
+    /// A checkpoint is due.
+    Due,
+    Stop,
+}
+
+/// The next message; before the engine would wait for one, what it said is spooled. It waits no longer than until the next checkpoint.
+fn next(observed: &Receiver<Message>, intake: &mut Intake, due: Option<Duration>) -> Next {
+    let of = |message| match message {
+        Message::Observed(observation) => Next::Observed(observation),
+        Message::Stop => Next::Stop,
+    };
     match observed.try_recv() {
-        Ok(message) => return Some(message),
-        Err(TryRecvError::Disconnected) => return None,
+        Ok(message) => return of(message),
+        Err(TryRecvError::Disconnected) => return Next::Stop,
         Err(TryRecvError::Empty) => {}
     }
     loop {
         if intake.is_waiting() {
             intake.commit();
         }
-        if !intake.is_waiting() {
-            return observed.recv().ok();
-        }
-        match observed.recv_timeout(DISK_AGAIN) {
-            Ok(message) => return Some(message),
-            Err(RecvTimeoutError::Disconnected) => return None,
+        let patience = match (intake.is_waiting(), due) {
+            (false, None) => return observed.recv().map_or(Next::Stop, of),
+            (false, Some(due)) => due,
+            (true, due) => due.unwrap_or(DISK_AGAIN).min(DISK_AGAIN),
+        };
+        match observed.recv_timeout(patience) {
+            Ok(message) => return of(message),
+            Err(RecvTimeoutError::Disconnected) => return Next::Stop,
+            Err(RecvTimeoutError::Timeout) if !intake.is_waiting() => return Next::Due,
             Err(RecvTimeoutError::Timeout) => {}
         }
     }

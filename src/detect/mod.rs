@@ -5,6 +5,7 @@
 
 mod assess;
 mod budget;
+mod busiest;
 mod channel;
 mod detector;
 mod entry;
@@ -23,6 +24,7 @@ mod upkeep;
 mod tests;
 
 pub use crate::baseline::{PortClass, ProtocolUse};
+pub use busiest::Busy;
 pub use detector::Detector;
 pub use finding::{
     Activity, BaselineState, BaselineSummary, Channel, ChannelScore, Condition, Counterfactual, Digest,

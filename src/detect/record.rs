@@ -81,6 +81,11 @@ impl Record {
         self.initiator = Some((novelty, now));
     }
 
+    /// The score of the latest alert, where that is less than a day old.
+    pub(super) fn latest_score(&self, now: Age) -> Option<f64> {
+        self.alerted.filter(|last| now.seconds_since(last.age) < SECONDS_PER_DAY).map(|last| last.score)
+    }
+
     /// The first use of a protocol that still counts.
     pub(super) fn protocol(&self, now: Age) -> Option<&ProtocolNovelty> {
         let (novelty, since) = self.protocol.as_ref()?;

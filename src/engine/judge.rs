@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::surroundings::Memory;
-use super::{Tally, Verdict};
+use super::{Coverage, Tally, Verdict};
 use crate::alert::{Alert, Detection, Host, Lifecycle, Losses};
 use crate::detect::{Activity, Detector, Disposition, ProtocolUse, Severity};
 use crate::exceptions::{Action, Behaviour, Exception, Exceptions, Ledger};
@@ -16,7 +16,7 @@ use crate::observation::{Direction, ZoneOffset};
 use crate::process::{Attribution, Method, Processes};
 
 /// What the engine keeps with each flow.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Tag {
     attribution: Attribution,
     /// Bytes that wait until it is known what they are.
@@ -36,6 +36,7 @@ pub(super) struct Judge<'a> {
     pub(super) zone: ZoneOffset,
     pub(super) losses: &'a mut Losses,
     pub(super) tally: &'a mut Tally,
+    pub(super) coverage: &'a mut Coverage,
     pub(super) memory: &'a mut Memory,
     pub(super) lifecycle: &'a mut Lifecycle,
     pub(super) sequence: &'a mut u64,
@@ -69,7 +70,7 @@ impl Judge<'_> {
         let began = !std::mem::replace(&mut tag.told, true);
         let Some(destination) = far_end(self.destinations, flow) else { return };
         if self.exceptions.counts_traffic() && bytes.bytes_out > 0 {
-            let behaviour = Behaviour::new(time, &who, flow, Some(&destination));
+            let behaviour = Behaviour::new(time, &who, flow, Some(&destination)).of_users(&self.host.users);
             self.exceptions.count(&behaviour, bytes.bytes_out, self.ledger);
         }
         let activity = Activity {
@@ -110,7 +111,7 @@ impl Judge<'_> {
             None => Disposition::Alerted,
         };
         self.detector.dispose(&detection.finding, disposition);
-        let told = exception.map(Exception::as_suppressed_by);
+        let told = exception.map(Exception::as_section);
         let mut alert = Alert::new(&detection, told);
         if exception.is_some_and(|exception| exception.action == Action::Lower) {
             alert.severity = Severity::Info;
@@ -128,7 +129,9 @@ impl Judge<'_> {
     fn count(&mut self, flow: &Flow, attribution: &Attribution, growth: Counters, phase: Phase) {
         let bytes = growth.bytes_out.saturating_add(growth.bytes_in);
         self.losses.bytes = self.losses.bytes.saturating_add(bytes);
+        self.coverage.grew(flow, attribution, growth);
         if phase == Phase::Ended {
+            self.coverage.ended(flow, attribution);
             self.tally.flow_ended(flow, attribution.method);
         }
     }

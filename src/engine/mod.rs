@@ -7,11 +7,13 @@
 //! It walks the whole road up to the document, exceptions included, since a finding that the organisation has accepted is learnt
 //! otherwise than one that stands.
 
+mod coverage;
 mod judge;
 mod state;
 mod surroundings;
 mod tally;
 
+pub use coverage::{A_SILENCE, Coverage, Lost, Seen, Shares};
 pub use state::ResumeError;
 pub use tally::{SubjectTally, Tally};
 
@@ -79,6 +81,7 @@ pub struct Engine {
     zone: ZoneOffset,
     losses: Losses,
     tally: Tally,
+    coverage: Coverage,
     memory: Memory,
     /// The findings that are open.
     lifecycle: Lifecycle,
@@ -109,6 +112,7 @@ impl Engine {
             zone: ZoneOffset::default(),
             losses: Losses::default(),
             tally: Tally::default(),
+            coverage: Coverage::default(),
             memory: Memory::default(),
             lifecycle: Lifecycle::default(),
             sequence: 0,
@@ -140,6 +144,10 @@ impl Engine {
         if let Some(time) = observation.time() {
             self.pass_time(time, out);
             self.tally.saw(observation, time);
+            if let Observation::Clock(clock) = observation {
+                self.coverage.clock(clock);
+            }
+            self.coverage.saw(observation, time);
         }
         match observation {
             Observation::Recording(header) => self.begin_recording(header),
@@ -163,6 +171,7 @@ impl Engine {
             Observation::Gap(gap) => {
                 self.losses.gaps = self.losses.gaps.saturating_add(1);
                 self.losses.lost = self.losses.lost.saturating_add(gap.lost.unwrap_or(0));
+                self.coverage.lost(gap);
                 self.memory.lost(gap);
             }
             Observation::Clock(clock) => {
@@ -181,9 +190,45 @@ impl Engine {
         self.leave(events, out);
     }
 
+    /// What the organisation has accepted.
+    pub fn exceptions(&self) -> &Exceptions {
+        &self.exceptions
+    }
+
+    /// The latest time seen.
+    pub fn now(&self) -> Option<Timestamp> {
+        self.now
+    }
+
     /// What was seen so far.
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// What was seen and what was not since this engine began.
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// Changes settings and exceptions from here on; what was learnt, what runs and what is open stay.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.detector.set_settings(settings.detection);
+        self.exceptions = settings.exceptions;
+    }
+
+    /// The Mac's baselines.
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    /// The Mac's baselines, for an analyst's word on them.
+    pub fn detector_mut(&mut self) -> &mut Detector {
+        &mut self.detector
+    }
+
+    /// How many flows are live.
+    pub fn live_flows(&self) -> usize {
+        self.flows.live()
     }
 
     /// What was lost so far.
@@ -257,6 +302,7 @@ impl Engine {
             zone: self.zone,
             losses: &mut self.losses,
             tally: &mut self.tally,
+            coverage: &mut self.coverage,
             memory: &mut self.memory,
             lifecycle: &mut self.lifecycle,
             sequence: &mut self.sequence,

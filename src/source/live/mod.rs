@@ -13,7 +13,7 @@ pub(crate) use clock::wall;
 pub use clock::{Clock, Moment, SystemClock};
 pub use command::{CommandSource, Output};
 #[cfg(target_os = "macos")]
-pub(crate) use shell::{awake, system_text};
+pub(crate) use shell::{awake, resident, system_text};
 
 use std::io;
 use std::sync::Arc;
