@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::channel::bytes::{self, BytesScore};
-use super::channel::combine::{Combined, LEAST_ACTIVE, Offsets, SAME_BYTES_COST, combine};
+use super::channel::combine::{Combined, LEAST_ACTIVE, Offsets, combine};
 use super::host::Host;
 use super::record::Record;
 use super::{Channel, Settings};
@@ -69,7 +69,7 @@ impl View<'_> {
         };
         let [protocol, initiator] = self.news();
         let z = [(Channel::Volume, volume), (Channel::Destination, destination), protocol, initiator];
-        combine(&z, &self.offsets()).score + SAME_BYTES_COST < self.settings.threshold()
+        combine(&z, &self.offsets()).score < self.settings.threshold()
     }
 
     /// Z of what was new lately.
