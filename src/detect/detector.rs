@@ -116,6 +116,9 @@ impl Detector {
                     expected: settings.expects_sockets(activity.subject.image.as_str()),
                     scripting_host: activity.role.scripting_host,
                     tool: activity.role.tool,
+                    newcomer: network.out.day.windows == 0
+                        && !activity.role.tool
+                        && activity.volatile_cdhash.is_none(),
                 };
                 let novelty =
                     protocol::score(spoken, &history, priors, host.prevalence_among(activity.role.tool));
@@ -192,6 +195,28 @@ impl Detector {
         learnt || record.alerts > 0
     }
 
+    /// The file that ran as `before` is now `subject`'s, with another signer: it is measured by what the file did until now. Without that, whoever
+    /// takes the place of a program would begin with a history as blank as that of something newly installed.
+    pub fn succeeds(&mut self, subject: &Subject, before: &Identity) {
+        let predecessor = Subject { image: before.clone(), initiator: subject.initiator.clone() };
+        let Some(known) = self.subjects.get(&predecessor).filter(|_| !self.subjects.contains_key(subject))
+        else {
+            return;
+        };
+        let mut entry = Entry { record: None, dirty: false, ..known.clone() };
+        entry.baseline.cdhash = None;
+        self.make_room();
+        if let Some(network) = entry.baseline.network.as_deref() {
+            let prevalence = self.host.prevalence_among(entry.tool);
+            prevalence.joined();
+            network.protocols.iter().for_each(|spoken| prevalence.spoke(spoken.protocol));
+            let subjects = self.images.entry(subject.image.clone()).or_default();
+            *subjects = subjects.saturating_add(1);
+        }
+        mark(&mut entry, subject, &mut self.dirty);
+        self.subjects.insert(subject.clone(), entry);
+    }
+
     /// Scores a subject, and decides what becomes of a finding.
     fn judge(&mut self, activity: &Activity<'_>, age_days: f64) -> Option<Finding> {
         let Self { settings, priors, host, subjects, .. } = self;
@@ -216,18 +241,23 @@ impl Detector {
         let severity = Severity::of(score);
         let state = host.state(settings);
         // What must not wait for a Mac that learns or settles: the scripting host that starts a network tool, and what is grave.
-        let urgent = severity >= Severity::High || (activity.role.scripted && activity.role.tool);
-        let repeats =
-            entry.record.as_deref().is_some_and(|r| r.repeats(&assessment.combined, severity, &host.clock));
+        let script = activity.role.scripted && activity.role.tool;
+        let urgent = severity >= Severity::High || script;
+        // On its first day, on a Mac that learns, a subject has nothing to be compared with but what Macs do in general: however high the score,
+        // it may be what happens every night. It waits, and is learnt in full, since nobody was told who could say that it is normal.
+        let incomparable = state == BaselineState::Learning && network.out.day.windows == 0 && !script;
+        // The system changed, and its own parts with it.
+        let part_of_system = activity.subject.image.is_apple() && !activity.role.tool;
+        let repeats = entry.record.as_deref().is_some_and(|r| r.repeats(&assessment, severity, &host.clock));
         let held = match state {
-            BaselineState::Learning if !urgent => Some(HeldReason::Learning),
-            BaselineState::Settling if !urgent => Some(HeldReason::Settling),
+            BaselineState::Learning if !urgent || incomparable => Some(HeldReason::Learning),
+            BaselineState::Settling if !urgent || part_of_system => Some(HeldReason::Settling),
             _ if repeats => Some(HeldReason::Repeated),
             _ if severity < Severity::High && host.budget.is_spent(settings) => Some(HeldReason::Capped),
             _ => None,
         };
         let finding = held.is_none().then(|| explain::finding(activity, &view, &entry.baseline, &assessment));
-        if let Some(network) = entry.baseline.network.as_deref_mut() {
+        if let Some(network) = entry.baseline.network.as_deref_mut().filter(|_| !incomparable) {
             network.discount();
         }
         if let Some(reason) = held {
