@@ -15,6 +15,7 @@ mod feedback;
 mod flows;
 mod generate;
 mod inputs;
+mod mdm;
 mod plot;
 mod processes;
 mod record;
@@ -61,6 +62,7 @@ enum Verb {
     Config(config::Args),
     Exceptions(exceptions::Args),
     Sink(sink::Args),
+    Mdm(mdm::Args),
     Test(test::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
         Verb::Config(args) => config::run(&args),
         Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Sink(args) => sink::run(&args),
+        Verb::Mdm(args) => mdm::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
