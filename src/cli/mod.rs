@@ -7,6 +7,7 @@ mod alerts;
 mod baseline;
 mod calibrate;
 mod config;
+mod coverage;
 mod evidence;
 mod exceptions;
 mod exit;
@@ -24,7 +25,10 @@ mod run;
 mod sink;
 mod source;
 mod state;
+mod status;
 mod summary;
+mod tail;
+mod top;
 
 use std::process::ExitCode;
 
@@ -60,6 +64,10 @@ enum Verb {
     Config(config::Args),
     Exceptions(exceptions::Args),
     Sink(sink::Args),
+    Status(status::Args),
+    Top(top::Args),
+    Tail(tail::Args),
+    Coverage(coverage::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -83,6 +91,10 @@ pub fn main() -> ExitCode {
         Verb::Config(args) => config::run(&args),
         Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Sink(args) => sink::run(&args),
+        Verb::Status(args) => status::run(&args),
+        Verb::Top(args) => top::run(&args),
+        Verb::Tail(args) => tail::run(&args),
+        Verb::Coverage(args) => coverage::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

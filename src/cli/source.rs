@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use super::inputs;
 use super::{Code, Failure};
-use crate::observation::Observation;
+use crate::daemon::Sources;
+use crate::observation::{Observation, Timestamp};
 use crate::source::live::Live;
 use crate::source::{OpenOptions, Origins, ladder, open};
 
@@ -36,13 +38,28 @@ impl FromStr for SourceName {
 }
 
 impl SourceName {
-    /// The observations as they stand in the source: a recording gives the same wherever and whenever it is read.
-    pub(super) fn open(&self) -> Result<Stream, Failure> {
+    /// The observations as they stand in the source, and where that is in words: a recording gives the same wherever and whenever it is read, also
+    /// where it is read at a pace.
+    pub(super) fn open(&self, pace: Option<f64>) -> Result<(Stream, Sources), Failure> {
         match self {
-            Self::Live => Ok(Box::new(live()?)),
+            Self::Live => {
+                let (live, coverage) = ladder::open().map_err(|error| Failure::new(Code::NoInput, error))?;
+                let sources = Sources {
+                    rung: coverage.to_string(),
+                    refused: coverage.refused.clone(),
+                    blind_spots: coverage.blind_spots().map(str::to_owned).collect(),
+                };
+                Ok((Box::new(live), sources))
+            }
             Self::Recording(path) | Self::Eslogger(path) => {
                 let paths = std::slice::from_ref(path);
-                Ok(Box::new(inputs::open_paths(paths, Origins::Joined, false)?.into_merged()))
+                let merged = inputs::open_paths(paths, Origins::Joined, false)?.into_merged();
+                let rung = format!("recording {}", path.display());
+                let stream: Stream = match pace {
+                    Some(factor) => Box::new(Paced { inner: merged, factor, began: None }),
+                    None => Box::new(merged),
+                };
+                Ok((stream, Sources { rung, ..Sources::default() }))
             }
         }
     }
@@ -64,6 +81,32 @@ impl SourceName {
     }
 }
 
+/// A recording that takes its time.
+struct Paced<I> {
+    inner: I,
+    /// Seconds of the recording in a second.
+    factor: f64,
+    /// When the first observation was given, and its time.
+    began: Option<(Instant, Timestamp)>,
+}
+
+impl<I: Iterator<Item = Observation>> Iterator for Paced<I> {
+    type Item = Observation;
+
+    fn next(&mut self) -> Option<Observation> {
+        let observation = self.inner.next()?;
+        if let Some(time) = observation.time() {
+            let (began, first) = *self.began.get_or_insert_with(|| (Instant::now(), time));
+            // Longer waits than a year are not told apart.
+            let ahead = (time.since(first).as_secs_f64() / self.factor).min(LONGEST_WAIT);
+            std::thread::sleep(Duration::from_secs_f64(ahead).saturating_sub(began.elapsed()));
+        }
+        Some(observation)
+    }
+}
+
+const LONGEST_WAIT: f64 = 366.0 * 86_400.0;
+
 fn live() -> Result<Live, Failure> {
     ladder::open().map(|(live, _)| live).map_err(|error| Failure::new(Code::NoInput, error))
 }
@@ -71,6 +114,19 @@ fn live() -> Result<Live, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recording_at_a_pace_takes_its_time_over_the_pace() {
+        let tick = |seconds| {
+            let time = Timestamp::from_seconds(seconds, 0);
+            Observation::Clock(crate::observation::Clock { time, awake: None })
+        };
+        let began = Instant::now();
+        let paced = Paced { inner: [tick(0), tick(100)].into_iter(), factor: 5_000.0, began: None };
+        assert_eq!(paced.count(), 2);
+        // A sleep is never shorter than asked for.
+        assert!(began.elapsed() >= Duration::from_millis(20));
+    }
 
     #[test]
     fn a_source_is_live_or_names_a_file() {

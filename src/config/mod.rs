@@ -17,7 +17,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{detect, exceptions, sink};
+use crate::{daemon, detect, exceptions, sink};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +29,8 @@ pub struct Config {
     pub exceptions: exceptions::Settings,
     /// The spool and where alerts go.
     pub delivery: sink::Settings,
+    /// What the daemon itself offers.
+    pub daemon: daemon::Settings,
 }
 
 impl Config {
@@ -54,7 +56,8 @@ impl Config {
         self.detection
             .validate()
             .map_err(|error| (format!("detection.{}", error.key), format!("[detection] {error}")))?;
-        self.delivery.validate().map_err(|error| ("delivery".to_owned(), format!("[delivery] {error}")))
+        self.delivery.validate().map_err(|error| ("delivery".to_owned(), format!("[delivery] {error}")))?;
+        self.daemon.validate().map_err(|error| ("daemon".to_owned(), format!("[daemon] {error}")))
     }
 
     /// With paths that start from this folder: a path in a file means the same wherever the command is started.

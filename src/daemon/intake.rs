@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::broadcast;
+
 use super::health;
 use crate::engine::Verdict;
 use crate::sink::spool::{Queue, Spool, SpoolError};
@@ -17,6 +19,8 @@ pub(super) struct Intake {
     /// Observations since the first of them came.
     observed: usize,
     lost: Lost,
+    /// Whoever follows findings hears of them here, once they are on the disk.
+    followers: broadcast::Sender<Arc<str>>,
 }
 
 /// Events that found no room in memory while the spool could not be written.
@@ -30,8 +34,13 @@ impl Lost {
 }
 
 impl Intake {
-    pub(super) fn new(spool: Arc<Mutex<Spool>>, host: String, lost: Lost) -> Self {
-        Self { spool, host, pending: VecDeque::new(), observed: 0, lost }
+    pub(super) fn new(
+        spool: Arc<Mutex<Spool>>,
+        host: String,
+        lost: Lost,
+        followers: broadcast::Sender<Arc<str>>,
+    ) -> Self {
+        Self { spool, host, pending: VecDeque::new(), observed: 0, lost, followers }
     }
 
     /// Takes what one observation gave, and spools a group that is full or has waited long enough.
@@ -81,6 +90,12 @@ impl Intake {
                 self.pending.iter().filter(|(of, _)| *of == queue).map(|(_, line)| line.as_str()).collect();
             if !lines.is_empty() {
                 spool.append(queue, &lines)?;
+                if self.followers.receiver_count() > 0 {
+                    for line in &lines {
+                        // The last of them may have gone just now.
+                        let _ = self.followers.send(Arc::from(*line));
+                    }
+                }
                 self.pending.retain(|(of, _)| *of != queue);
             }
         }
