@@ -25,7 +25,7 @@ mod words;
 pub(crate) mod samples;
 
 pub use attack::Attack;
-pub use build::{Detection, Host, Losses, SuppressedBy, Surroundings};
+pub use build::{Detection, Host, Losses, Surroundings};
 pub use document::{
     Alert, BaselineSection, Context, Coverage, ExceptionSection, FirstSeen, FlowSection, HostSection,
     ProcessSection, ReturnPeriod, SCHEMA, Schema, Sensor, SigningSection, TopDestination, UserSection,

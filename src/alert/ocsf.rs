@@ -9,6 +9,7 @@ use super::document::{Alert, ProcessSection};
 use super::format::{Document, command_line, file_name, long, process_uid};
 use super::lifecycle::Activity;
 use crate::detect::{Channel, ChannelScore, Severity};
+use crate::exceptions::Action;
 use crate::network::Protocol;
 use crate::observation::{CodeSigning, Direction, Timestamp};
 use crate::process::Method;
@@ -48,7 +49,10 @@ pub(super) fn document(alert: &Alert, extent: Extent) -> Document {
     out.put("status", caption(status_name));
     out.put(
         "status_detail",
-        json!(alert.exception.as_ref().map(|e| format!("exception {} of {}", e.id, e.owner))),
+        json!(alert.exception.as_ref().map(|e| match e.action {
+            Action::Suppress => format!("exception {} of {}", e.id, e.owner),
+            Action::Lower => format!("lowered by exception {} of {}", e.id, e.owner),
+        })),
     );
     out.put("confidence_id", json!(confidence));
     out.put("confidence", caption(confidence_name));
@@ -93,7 +97,7 @@ fn activity(alert: &Alert) -> (u32, &'static str) {
 
 fn status(alert: &Alert) -> (u32, &'static str) {
     match alert.stage.activity {
-        _ if alert.exception.is_some() => (3, "Suppressed"),
+        _ if alert.suppressed_by().is_some() => (3, "Suppressed"),
         Activity::Create => (1, "New"),
         Activity::Update => (2, "In Progress"),
         Activity::Close => (4, "Resolved"),

@@ -10,6 +10,7 @@ use super::inputs::Setup;
 use super::{Failure, alerts, plot};
 use crate::alert::{Activity, Alert, Closed, ProcessSection, bytes_in_words};
 use crate::detect::{BaselineState, Channel, ChannelScore, Condition, Severity};
+use crate::exceptions::Action;
 use crate::process::Method;
 
 /// Tells what an alert says: who ran what, what was usual, what was seen, why it is scored so, and what would silence it.
@@ -99,8 +100,12 @@ fn stage(alert: &Alert) -> Option<String> {
     let what = match (stage.activity, stage.closed) {
         (Activity::Create, _) => {
             return alert.exception.as_ref().map(|exception| {
+                let what = match exception.action {
+                    Action::Suppress => "suppressed",
+                    Action::Lower => "lowered",
+                };
                 format!(
-                    "suppressed by the exception {} of {}",
+                    "{what} by the exception {} of {}",
                     printable(&exception.id),
                     printable(&exception.owner)
                 )

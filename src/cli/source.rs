@@ -9,7 +9,7 @@ use super::{Code, Failure};
 use crate::daemon::Sources;
 use crate::observation::{Observation, Timestamp};
 use crate::source::live::Live;
-use crate::source::{OpenOptions, Origins, ladder, open};
+use crate::source::{Merged, OpenOptions, Origins, ladder, open};
 
 /// `--source`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,12 +52,15 @@ impl SourceName {
                 Ok((Box::new(live), sources))
             }
             Self::Recording(path) | Self::Eslogger(path) => {
-                let paths = std::slice::from_ref(path);
-                let merged = inputs::open_paths(paths, Origins::Joined, false)?.into_merged();
+                let recorded = if path.is_file() {
+                    Recorded::Reading(Box::new(opened(path)?))
+                } else {
+                    Recorded::Unopened(path.clone())
+                };
                 let rung = format!("recording {}", path.display());
                 let stream: Stream = match pace {
-                    Some(factor) => Box::new(Paced { inner: merged, factor, began: None }),
-                    None => Box::new(merged),
+                    Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
+                    None => Box::new(recorded),
                 };
                 Ok((stream, Sources { rung, ..Sources::default() }))
             }
@@ -77,6 +80,39 @@ impl SourceName {
                 live.feed_input(source).map_err(|error| Failure::new(Code::NoInput, error))?;
                 Ok(live)
             }
+        }
+    }
+}
+
+/// A recording or a capture.
+fn opened(path: &PathBuf) -> Result<Merged, Failure> {
+    Ok(inputs::open_paths(std::slice::from_ref(path), Origins::Joined, false)?.into_merged())
+}
+
+/// A recording, or a pipe that will carry one. A pipe tells what it carries only when the other end writes, and a daemon answers before that: it is
+/// opened by whoever reads.
+enum Recorded {
+    Unopened(PathBuf),
+    Reading(Box<Merged>),
+    Failed,
+}
+
+impl Iterator for Recorded {
+    type Item = Observation;
+
+    fn next(&mut self) -> Option<Observation> {
+        if let Self::Unopened(path) = self {
+            *self = match opened(path) {
+                Ok(merged) => Self::Reading(Box::new(merged)),
+                Err(failure) => {
+                    tracing::error!(source = %path.display(), "{}", failure.message);
+                    Self::Failed
+                }
+            };
+        }
+        match self {
+            Self::Reading(merged) => merged.next(),
+            Self::Unopened(_) | Self::Failed => None,
         }
     }
 }

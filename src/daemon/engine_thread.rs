@@ -3,6 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
+use super::accepted::Calendar;
 use super::checkpoint::Keeper;
 use super::intake::Intake;
 use super::mailbox::Questions;
@@ -18,12 +19,18 @@ pub(super) fn walk(
     questions: &Questions,
     mut intake: Intake,
     mut keeper: Option<Keeper>,
+    mut calendar: Calendar,
 ) -> Result<Tally, DaemonError> {
     let mut verdicts = Vec::new();
     loop {
         match next(observed, &mut intake, keeper.as_ref().and_then(Keeper::due_in)) {
             Next::Observed(observation) => {
                 engine.observe(&observation, &mut verdicts);
+                if let Some(now) = engine.now()
+                    && let Some(due) = calendar.look(now, engine.exceptions())
+                {
+                    intake.due(&due, now);
+                }
                 if let Some(keeper) = &mut keeper {
                     keeper.observed();
                 }
@@ -40,7 +47,7 @@ pub(super) fn walk(
         intake.take(&mut verdicts);
         if let Some(keeper) = keeper.as_mut().filter(|keeper| keeper.is_due()) {
             intake.commit();
-            if !intake.is_waiting() {
+            if !intake.has_unspooled() {
                 keeper.keep(&mut engine)?;
             }
         }

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::vitals::Status;
 use crate::detect::Digest;
+use crate::exceptions::{Due, EXPIRES_SOON_DAYS};
 use crate::observation::Timestamp;
 
 /// Why a health event is sent.
@@ -123,6 +124,18 @@ fn cut(text: &str, most: usize) -> &str {
 
 /// Bytes of a health event at most: it is sent by every Mac of a fleet every hour.
 const MOST_BYTES: usize = 1_024;
+
+/// Exceptions that ended or end soon, as one line.
+pub(super) fn due(due: &[Due], host: &str, time: Timestamp) -> String {
+    let over = due.iter().filter(|one| one.is_over()).count();
+    let soon = due.len().saturating_sub(over);
+    let summary = format!("{over} exceptions have expired, {soon} expire within {EXPIRES_SOON_DAYS} days");
+    // What an expired exception covered alerts again, which somebody may take for an attack.
+    let severity = if over > 0 { "medium" } else { "low" };
+    let now = jiff::Timestamp::from_nanosecond(time.as_nanos().into()).unwrap_or_default();
+    let rest = json!({ "exceptions": due });
+    document("tidemark.health/1", "exceptions_due", severity, &summary, host, now, &rest)
+}
 
 /// What the budget held back, as one line.
 pub(super) fn digest(digest: &Digest, host: &str) -> String {

@@ -6,8 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::broadcast;
 
+use super::accepted::Accepted;
 use super::health;
 use crate::engine::Verdict;
+use crate::exceptions::Due;
+use crate::observation::Timestamp;
+use crate::sink::Archive;
 use crate::sink::spool::{Queue, Spool, SpoolError};
 
 /// Takes verdicts and spools them in groups, each with one flush to the disk.
@@ -16,6 +20,13 @@ pub(super) struct Intake {
     host: String,
     /// Not on the disk yet; none of it has been counted or told to anybody.
     pending: VecDeque<(Queue, String)>,
+    /// What was found and is not in the archive yet, suppressed findings included.
+    found: Vec<(Timestamp, String)>,
+    archive: Option<Archive>,
+    /// The archive could not be written the last time: only the next group tries again.
+    archive_failed: bool,
+    not_kept: u64,
+    accepted: Accepted,
     /// Observations since the first of them came.
     observed: usize,
     lost: Lost,
@@ -34,26 +45,58 @@ impl Lost {
 }
 
 impl Intake {
+    /// An archive that cannot be opened costs what it would have kept, and no alert.
     pub(super) fn new(
         spool: Arc<Mutex<Spool>>,
         host: String,
+        archive: Option<Archive>,
+        accepted: Accepted,
         lost: Lost,
         followers: broadcast::Sender<Arc<str>>,
     ) -> Self {
-        Self { spool, host, pending: VecDeque::new(), observed: 0, lost, followers }
+        Self {
+            spool,
+            host,
+            pending: VecDeque::new(),
+            found: Vec::new(),
+            archive,
+            archive_failed: false,
+            not_kept: 0,
+            accepted,
+            observed: 0,
+            lost,
+            followers,
+        }
+    }
+
+    /// Exceptions end, and somebody should know.
+    pub(super) fn due(&mut self, due: &[Due], time: Timestamp) {
+        self.hold(Queue::Health, health::due(due, &self.host, time));
     }
 
     /// Takes what one observation gave, and spools a group that is full or has waited long enough.
     pub(super) fn take(&mut self, verdicts: &mut Vec<Verdict>) {
         for verdict in verdicts.drain(..) {
             match verdict {
-                Verdict::Alert(alert) => self.hold(Queue::Alerts, alert.to_json()),
+                Verdict::Alert(alert) => {
+                    if let Some(exception) = &alert.exception {
+                        self.accepted.lowered(&exception.id);
+                    }
+                    let line = alert.to_json();
+                    self.found(alert.time, line.clone());
+                    self.hold(Queue::Alerts, line);
+                }
                 Verdict::Digest(digest) => self.hold(Queue::Telemetry, health::digest(&digest, &self.host)),
-                // The organisation has accepted it: counted by the engine, and no event.
-                Verdict::Suppressed(_) => {}
+                // The organisation has accepted it: kept on this Mac and counted, and no event.
+                Verdict::Suppressed(alert) => {
+                    if let Some(exception) = &alert.exception {
+                        self.accepted.suppressed(&exception.id);
+                    }
+                    self.found(alert.time, alert.to_json());
+                }
             }
         }
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && self.found.is_empty() {
             return;
         }
         self.observed += 1;
@@ -64,6 +107,11 @@ impl Intake {
 
     /// Whether something waits for the disk.
     pub(super) fn is_waiting(&self) -> bool {
+        self.has_unspooled() || (!self.found.is_empty() && !self.archive_failed)
+    }
+
+    /// Whether there is an event that the spool does not have: a checkpoint must not remember it.
+    pub(super) fn has_unspooled(&self) -> bool {
         !self.pending.is_empty()
     }
 
@@ -72,7 +120,9 @@ impl Intake {
         self.observed = 0;
         if let Err(error) = self.write() {
             tracing::error!(%error, waiting = self.pending.len(), "alerts cannot be spooled; they wait in memory");
+            return;
         }
+        self.keep();
     }
 
     /// The end: what still waits is lost. Gives all that was lost.
@@ -100,6 +150,39 @@ impl Intake {
             }
         }
         Ok(())
+    }
+
+    /// Archives what was found.
+    fn keep(&mut self) {
+        if self.found.is_empty() {
+            return;
+        }
+        match self.archive.as_mut().map(|archive| archive.append(&self.found)) {
+            Some(Ok(())) => {
+                self.archive_failed = false;
+                self.found.clear();
+            }
+            Some(Err(error)) => {
+                if !self.archive_failed {
+                    tracing::error!(%error, "findings cannot be kept on this Mac; they wait in memory");
+                }
+                self.archive_failed = true;
+            }
+            None => {
+                self.not_kept = self.not_kept.saturating_add(self.found.len() as u64);
+                self.found.clear();
+            }
+        }
+        let left_out = self.archive.as_ref().map_or(0, Archive::left_out);
+        self.accepted.not_kept(self.not_kept.saturating_add(left_out));
+    }
+
+    fn found(&mut self, time: Timestamp, line: String) {
+        if self.found.len() < MOST_HELD {
+            self.found.push((time, line));
+        } else {
+            self.not_kept = self.not_kept.saturating_add(1);
+        }
     }
 
     fn hold(&mut self, queue: Queue, line: String) {

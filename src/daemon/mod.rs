@@ -17,6 +17,7 @@
 //! already queued before it and tells what its flows still hold; then the sinks get some seconds to deliver. What they do not deliver
 //! stays in the spool for the next start.
 
+mod accepted;
 mod checkpoint;
 mod control;
 mod engine_thread;
@@ -32,6 +33,7 @@ mod stop;
 mod supervisor;
 mod vitals;
 
+pub use accepted::AcceptedStatus;
 pub use control::{Client, ControlError, Request, SOCKET as CONTROL_SOCKET};
 pub use health::test_event;
 pub use metrics::{SOCKET as METRICS_SOCKET, render as render_metrics};
@@ -83,7 +85,7 @@ pub enum DaemonError {
 /// What the daemon works with.
 #[derive(Debug)]
 pub struct Wiring {
-    /// The state's folder: the spool is in `spool/`, dead letters in `dead-letters/`, the status in `status.json`.
+    /// The state's folder: the spool is in `spool/`, what was found in `findings/`, dead letters in `dead-letters/`, the status in `status.json`.
     pub state: PathBuf,
     /// What is in force, and where it is read anew.
     pub configuration: Configuration,
@@ -109,6 +111,8 @@ enum Message {
 
 /// The name of the spool's folder in the state's folder.
 pub const SPOOL_FOLDER: &str = "spool";
+/// The name of the folder in the state's folder where findings are kept.
+pub const ARCHIVE_FOLDER: &str = "findings";
 /// The name of the status file in the state's folder.
 pub const STATUS_FILE: &str = "status.json";
 

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{MissedTickBehavior, interval, interval_at};
 
+use super::accepted::{Accepted, Calendar};
 use super::checkpoint::Keeper;
 use super::control::{self, Desk, ReloadRequest};
 use super::engine_thread::walk;
@@ -23,9 +24,10 @@ use super::metrics;
 use super::reload::Configuration;
 use super::sinks::Sinks;
 use super::vitals::{Notes, Snapshot, Vitals};
-use super::{DaemonError, Message, SPOOL_FOLDER, STATUS_FILE, Wiring};
+use super::{ARCHIVE_FOLDER, DaemonError, Message, SPOOL_FOLDER, STATUS_FILE, Wiring};
 use crate::engine::{Engine, Tally};
 use crate::observation::Observation;
+use crate::sink::Archive;
 use crate::sink::spool::{Queue, Spool};
 
 pub(super) async fn supervise(
@@ -38,6 +40,7 @@ pub(super) async fn supervise(
     let watch = spool.watch();
     let spool = Arc::new(Mutex::new(spool));
     let lost = Lost::default();
+    let accepted = Accepted::default();
     let mut sinks = Sinks::new(Arc::clone(&spool), state.join("dead-letters"), host.clone());
     sinks.apply(&configuration.config().delivery).await?;
     let configured = Some(jiff::Timestamp::now().to_string());
@@ -47,6 +50,7 @@ pub(super) async fn supervise(
         watch,
         sinks: sinks.states(),
         lost: lost.clone(),
+        accepted: accepted.clone(),
         notes: Arc::new(Mutex::new(Notes { sources, configured, ..Notes::default() })),
     };
     let (to_engine, observed) = sync_channel(OBSERVATIONS_QUEUED);
@@ -72,13 +76,17 @@ pub(super) async fn supervise(
     // The source thread is not waited for: it may stand in a read that never returns, and it owns nothing that must be saved.
     let notes = vitals.clone();
     thread::Builder::new().name("source".to_owned()).spawn(move || feed(source, &to_engine, &notes))?;
-    let mut intake = Intake::new(spool, host, lost, findings);
+    let archive = Archive::open(&state.join(ARCHIVE_FOLDER))
+        .inspect_err(|error| vitals.failed("findings", format!("cannot be kept on this Mac: {error}")))
+        .ok();
+    let calendar = Calendar::new(accepted.clone());
+    let mut intake = Intake::new(spool, host, archive, accepted, lost, findings);
     intake.take(&mut resumed);
     let (ended, mut engine_ended) = tokio::sync::oneshot::channel();
     let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || {
         let walked = {
             let keeper = store.map(|store| Keeper::new(store, checkpoint_every));
-            walk(engine, &observed, &questions, intake, keeper)
+            walk(engine, &observed, &questions, intake, keeper, calendar)
         };
         // The receiver is gone only where the daemon failed already.
         let _ = ended.send(());

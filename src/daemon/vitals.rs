@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::accepted::{Accepted, AcceptedStatus};
 use super::intake::Lost;
 use super::resources::{self, Usage};
 use super::sinks::SinkStates;
@@ -42,6 +43,8 @@ pub struct Status {
     pub sinks: Vec<SinkStatus>,
     /// Events that could neither be spooled nor kept in memory.
     pub lost: u64,
+    /// What the organisation has accepted.
+    pub exceptions: AcceptedStatus,
     /// What the engine knows; `None` where it did not answer.
     pub engine: Option<Snapshot>,
 }
@@ -116,6 +119,7 @@ pub(super) struct Vitals {
     pub(super) watch: SpoolWatch,
     pub(super) sinks: SinkStates,
     pub(super) lost: Lost,
+    pub(super) accepted: Accepted,
     pub(super) notes: Arc<Mutex<Notes>>,
 }
 
@@ -147,6 +151,7 @@ impl Vitals {
             spool: self.watch.status(),
             sinks: self.sinks.read(),
             lost: self.lost.count(),
+            exceptions: self.accepted.status(),
             engine,
         };
         status.reasons = reasons(&status, &notes);
@@ -234,6 +239,7 @@ pub(super) fn sample() -> Status {
         watch: spool.watch(),
         sinks: SinkStates::default(),
         lost: Lost::default(),
+        accepted: Accepted::default(),
         notes: Arc::default(),
     };
     vitals.status(Some(Snapshot::of(&engine, 10)))

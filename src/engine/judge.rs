@@ -70,7 +70,7 @@ impl Judge<'_> {
         let began = !std::mem::replace(&mut tag.told, true);
         let Some(destination) = far_end(self.destinations, flow) else { return };
         if self.exceptions.counts_traffic() && bytes.bytes_out > 0 {
-            let behaviour = Behaviour::new(time, &who, flow, Some(&destination));
+            let behaviour = Behaviour::new(time, &who, flow, Some(&destination)).of_users(&self.host.users);
             self.exceptions.count(&behaviour, bytes.bytes_out, self.ledger);
         }
         let activity = Activity {
@@ -111,7 +111,7 @@ impl Judge<'_> {
             None => Disposition::Alerted,
         };
         self.detector.dispose(&detection.finding, disposition);
-        let told = exception.map(Exception::as_suppressed_by);
+        let told = exception.map(Exception::as_section);
         let mut alert = Alert::new(&detection, told);
         if exception.is_some_and(|exception| exception.action == Action::Lower) {
             alert.severity = Severity::Info;

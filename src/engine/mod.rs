@@ -190,6 +190,16 @@ impl Engine {
         self.leave(events, out);
     }
 
+    /// What the organisation has accepted.
+    pub fn exceptions(&self) -> &Exceptions {
+        &self.exceptions
+    }
+
+    /// The latest time seen.
+    pub fn now(&self) -> Option<Timestamp> {
+        self.now
+    }
+
     /// What was seen so far.
     pub fn tally(&self) -> &Tally {
         &self.tally
@@ -214,11 +224,6 @@ impl Engine {
     /// The Mac's baselines, for an analyst's word on them.
     pub fn detector_mut(&mut self) -> &mut Detector {
         &mut self.detector
-    }
-
-    /// The exceptions in force.
-    pub fn exceptions(&self) -> &Exceptions {
-        &self.exceptions
     }
 
     /// How many flows are live.

@@ -98,7 +98,7 @@ impl Page {
         let mut alerts: Vec<&Alert> = alerts.iter().collect();
         alerts.sort_by(|a, b| (a.time, a.host.sequence, &a.id).cmp(&(b.time, b.host.sequence, &b.id)));
         let mut latest: BTreeMap<&FindingKey, &Alert> = BTreeMap::new();
-        for alert in alerts.iter().filter(|alert| alert.exception.is_none()) {
+        for alert in alerts.iter().filter(|alert| alert.suppressed_by().is_none()) {
             latest.insert(&alert.finding, alert);
         }
         let mut standing: Vec<&Alert> = latest.into_values().collect();
@@ -114,7 +114,7 @@ impl Page {
             events: alerts.len(),
             open: standing.len().saturating_sub(closed),
             closed,
-            suppressed: alerts.iter().filter(|alert| alert.exception.is_some()).count(),
+            suppressed: alerts.iter().filter(|alert| alert.suppressed_by().is_some()).count(),
             days: days(&alerts),
             findings: standing.iter().map(|alert| finding(alert)).collect(),
             subjects: subjects(&alerts),
@@ -198,8 +198,9 @@ fn notes(alert: &Alert) -> Vec<String> {
 
 /// Every day from the first to the last, at most [`MOST_DAYS`], in UTC.
 fn days(alerts: &[&Alert]) -> Columns {
-    let created = alerts.iter().filter(|a| a.exception.is_none() && a.stage.activity == Activity::Create);
-    let suppressed = alerts.iter().filter(|a| a.exception.is_some());
+    let created =
+        alerts.iter().filter(|a| a.suppressed_by().is_none() && a.stage.activity == Activity::Create);
+    let suppressed = alerts.iter().filter(|a| a.suppressed_by().is_some());
     let classed =
         created.map(|a| (a, a.severity.to_string())).chain(suppressed.map(|a| (a, "suppressed".to_owned())));
     let mut counts: BTreeMap<i64, BTreeMap<String, u32>> = BTreeMap::new();
@@ -230,9 +231,12 @@ fn subjects(alerts: &[&Alert]) -> Vec<SubjectRow> {
         .into_iter()
         .filter_map(|(subject, alerts)| {
             let latest = alerts.last()?;
-            let standing: BTreeSet<&FindingKey> =
-                alerts.iter().filter(|alert| alert.exception.is_none()).map(|alert| &alert.finding).collect();
-            let suppressed = alerts.iter().filter(|alert| alert.exception.is_some()).count();
+            let standing: BTreeSet<&FindingKey> = alerts
+                .iter()
+                .filter(|alert| alert.suppressed_by().is_none())
+                .map(|alert| &alert.finding)
+                .collect();
+            let suppressed = alerts.iter().filter(|alert| alert.suppressed_by().is_some()).count();
             Some(SubjectRow {
                 name: subject.to_string(),
                 findings: u32::try_from(standing.len()).unwrap_or(u32::MAX),

@@ -73,7 +73,7 @@ impl Desk {
                     let wall =
                         Timestamp::from_seconds(now.as_second(), now.subsec_nanosecond().unsigned_abs());
                     // In the engine's own time, which a recording sets.
-                    let time = engine.tally().span.map_or(wall, |(_, last)| last);
+                    let time = engine.now().unwrap_or(wall);
                     engine.learned(&finding, time, out);
                 }
                 known

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::daemon::accepted::Accepted;
 use crate::daemon::intake::Lost;
 use crate::daemon::mailbox::Mailbox;
 use crate::daemon::sinks::SinkStates;
@@ -35,6 +36,7 @@ impl Rig {
             watch: spool.watch(),
             sinks: SinkStates::default(),
             lost: Lost::default(),
+            accepted: Accepted::default(),
             notes: Arc::new(Mutex::default()),
         };
         let (sender, receiver) = sync_channel(16);
