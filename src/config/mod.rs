@@ -17,6 +17,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::alert::PrivacySettings;
 use crate::{daemon, detect, exceptions, sink};
 
 /// The whole configuration.
@@ -29,6 +30,8 @@ pub struct Config {
     pub exceptions: exceptions::Settings,
     /// The spool and where alerts go.
     pub delivery: sink::Settings,
+    /// How much of people is told.
+    pub privacy: PrivacySettings,
     /// What the daemon itself offers.
     pub daemon: daemon::Settings,
 }
@@ -65,6 +68,7 @@ impl Config {
         for named in [&mut self.exceptions.directory, &mut self.exceptions.managed].into_iter().flatten() {
             *named = folder.join(&named);
         }
+        self.privacy.resolve(folder);
         self.delivery.resolve(folder);
         self
     }

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::alert::{Privacy, PrivacySettings};
 use crate::config::{Config, Effective, Layers};
 use crate::engine;
+use crate::sink::Secret;
 
 /// Where the configuration comes from, and what is in force.
 #[derive(Debug)]
@@ -91,9 +93,28 @@ pub fn engine_settings(config: &Config) -> Result<engine::Settings, String> {
     Ok(engine::Settings {
         detection: config.detection.clone(),
         exceptions: Arc::new(exceptions),
+        privacy: privacy(&config.privacy)?,
         ..engine::Settings::default()
     })
 }
+
+/// The privacy settings with the organisation's key.
+fn privacy(settings: &PrivacySettings) -> Result<Privacy, String> {
+    let key = match &settings.key_file {
+        Some(path) if settings.needs_key() => Some(Secret::load(path).map_err(|error| error.to_string())?),
+        _ => None,
+    };
+    let key = key.as_ref().map_or("", Secret::expose);
+    if settings.needs_key() && key.len() < SHORTEST_KEY {
+        return Err(format!(
+            "[privacy] what is `keyed` needs a key of at least {SHORTEST_KEY} characters in `key_file`"
+        ));
+    }
+    Ok(Privacy::new(settings.clone(), key.as_bytes()))
+}
+
+/// RFC 2104, section 3: a key shorter than the hash, of 32 bytes, is weaker than it.
+const SHORTEST_KEY: usize = 32;
 
 /// The files of a configuration as they are now: its own, and those of its exceptions.
 fn look(layers: &Layers, config: &Config) -> Vec<Seen> {

@@ -10,12 +10,12 @@ fn a_change_is_taken_by_itself_a_broken_one_leaves_the_last_good_in_force_and_bo
     daemon.feed(&tick("2026-03-02T08:00:00Z"));
     assert!(home.status().status.success());
 
-    home.write("tidemark.toml", &format!("[detection]\nlearn_days = 3\n{FILE_SINK}"));
+    home.write("tidemark.toml", &FILE_SINK.replace("learn_days = 0", "learn_days = 3"));
     until("the change is told", || !home.health("reloaded").is_empty());
     let told = home.health("reloaded")[0]["summary"].to_string();
     assert!(told.contains("detection.learn_days"), "{told}");
 
-    home.write("tidemark.toml", &format!("[detection]\nlern_days = 5\n{FILE_SINK}"));
+    home.write("tidemark.toml", &FILE_SINK.replace("learn_days", "lern_days"));
     until("the mistake is told", || !home.health("reload_refused").is_empty());
     let told = home.health("reload_refused")[0]["summary"].to_string();
     assert!(told.contains("learn_days"), "{told}");
@@ -33,7 +33,7 @@ fn a_change_is_taken_by_itself_a_broken_one_leaves_the_last_good_in_force_and_bo
 
 #[test]
 fn broken_exceptions_leave_the_last_good_ones_in_force() {
-    let home = Home::new(&format!("[exceptions]\ndirectory = 'exceptions.d'\n{FILE_SINK}"));
+    let home = Home::new(&format!("exceptions = {{ directory = 'exceptions.d' }}\n{FILE_SINK}"));
     home.write("exceptions.d/x.toml", EXCEPTION);
     let daemon = home.start();
     assert_eq!(home.status_json()["engine"]["exceptions"], 1);
@@ -51,8 +51,9 @@ fn broken_exceptions_leave_the_last_good_ones_in_force() {
 fn a_sink_that_comes_by_a_reload_gets_what_still_waits_for_one_that_goes() {
     // A port that nobody listens on: bound, and let go.
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let detection = FILE_SINK.lines().next().unwrap();
     let down = format!(
-        "[[delivery.sink]]\ntype = 'webhook'\nname = 'down'\nurl = 'http://{address}/'\nproxy = 'none'\n"
+        "{detection}\n[[delivery.sink]]\ntype = 'webhook'\nname = 'down'\nurl = 'http://{address}/'\nproxy = 'none'\n"
     );
     let home = Home::new(&down);
     let mut daemon = home.start();

@@ -23,9 +23,9 @@ pub(crate) struct Home {
 /// No test waits longer for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
-/// A sink that a test can read.
-pub(crate) const FILE_SINK: &str =
-    "[[delivery.sink]]\ntype = 'file'\nname = 'file'\npath = 'events.ndjson'\n";
+/// Detection that alerts on every departure from the first day on, and a sink that a test can read.
+pub(crate) const FILE_SINK: &str = "detection = { learn_days = 0, alerts_per_mac_per_day = 10.0, alerts_per_day_cap = 1000000 }\n\
+     [[delivery.sink]]\ntype = 'file'\nname = 'file'\npath = 'events.ndjson'\n";
 
 impl Home {
     pub(crate) fn new(config: &str) -> Self {
@@ -190,8 +190,10 @@ pub(crate) fn tick(time: &str) -> Vec<u8> {
 
 /// A script that has curl send 40 MB, once a number: an alert even while a Mac learns.
 pub(crate) fn departure(number: u32, time: &str) -> Vec<u8> {
-    let process = |pid: u32, path: &str, id: &str, platform: bool, parent: u32| {
-        let token = |pid: u32| serde_json::json!({ "pid": pid, "pidversion": pid * 3, "euid": 501, "ruid": 501, "auid": 501, "asid": 1, "egid": 20, "rgid": 20 });
+    // `before` is 1 for an image that an exec replaces, and 0 for the one after it.
+    let process = |pid: u32, before: u32, path: &str, id: &str, platform: bool, parent: u32| {
+        let version = |of: u32| of * 3 - if of == pid { before } else { 0 };
+        let token = |of: u32| serde_json::json!({ "pid": of, "pidversion": version(of), "euid": 501, "ruid": 501, "auid": 501, "asid": 1, "egid": 20, "rgid": 20 });
         serde_json::json!({
             "audit_token": token(pid), "parent_audit_token": token(parent), "responsible_audit_token": token(pid),
             "ppid": parent, "original_ppid": parent, "group_id": pid, "session_id": 1, "codesigning_flags": 0x2400_6001_u32,
@@ -210,15 +212,15 @@ pub(crate) fn departure(number: u32, time: &str) -> Vec<u8> {
     };
     let (script_pid, tool_pid) = (1_000 + number * 2, 1_001 + number * 2);
     let path = format!("/Users/ann/Scripts/Job{number}.app/Contents/MacOS/applet");
-    let launchd = process(1, "/sbin/launchd", "com.apple.xpc.launchd", true, 0);
-    let script = process(script_pid, &path, "", false, 1);
-    let tool = process(tool_pid, "/usr/bin/curl", "com.apple.curl", true, script_pid);
-    let forked = process(tool_pid, &path, "", false, script_pid);
+    let launched = process(script_pid, 1, "/usr/libexec/xpcproxy", "com.apple.xpc.proxy", true, 1);
+    let script = process(script_pid, 0, &path, "", false, 1);
+    let tool = process(tool_pid, 0, "/usr/bin/curl", "com.apple.curl", true, script_pid);
+    let forked = process(tool_pid, 1, &path, "", false, script_pid);
     let flow = serde_json::json!({ "flow": {
         "time": time, "flow_id": format!("departure-{number}"), "pid": tool_pid, "pidversion": tool_pid * 3, "transport": "tcp",
         "local": "192.0.2.1:50000", "remote": "198.51.100.23:443", "direction": "outbound", "protocol": "tls", "server_name": "files.example.net",
         "bytes_out": 40_000_000, "bytes_in": 1_000, "packets_out": 30_000, "packets_in": 10, "state": "closed",
     }});
-    let lines = [exec(launchd, script, &["applet"]), exec(forked, tool, &["curl", "-T", "x"]), flow];
+    let lines = [exec(launched, script, &["applet"]), exec(forked, tool, &["curl", "-T", "x"]), flow];
     lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_bytes()
 }

@@ -14,31 +14,31 @@ use tidemark::observation::{
 
 /// What the Mac has.
 #[derive(Debug, Clone, Copy)]
-pub struct Size {
+pub(crate) struct Size {
     /// Programs on the network, each a subject of its own.
-    pub subjects: u32,
+    pub(crate) subjects: u32,
     /// Flows that live at any time.
-    pub flows: u32,
+    pub(crate) flows: u32,
     /// Updates of flows between two execs.
-    pub updates_an_exec: u32,
+    pub(crate) updates_an_exec: u32,
     /// Event time between two updates.
-    pub step: Duration,
+    pub(crate) step: Duration,
 }
 
 impl Size {
     /// The size that tidemark promises to bear: 2,000 subjects, 100,000 flows, 40 updates an exec, as at 20,000 updates and 500 execs a second.
-    pub const PROMISED: Self =
+    pub(crate) const PROMISED: Self =
         Self { subjects: 2_000, flows: 100_000, updates_an_exec: 40, step: Duration::from_micros(50) };
 }
 
 /// The Mac: an endless stream of observations.
-pub struct World {
+pub(crate) struct World {
     size: Size,
     now: Timestamp,
     /// To be given before anything new happens, last first.
     next: Vec<Observation>,
     updates: u64,
-    pub execs: u64,
+    pub(crate) execs: u64,
     /// Each place's bytes so far, and how many flows it has had.
     places: Vec<(u64, u32)>,
     state: u64,
@@ -48,7 +48,7 @@ pub struct World {
 
 impl World {
     /// The Mac as its programs have just been started.
-    pub fn new(size: Size, now: Timestamp) -> Self {
+    pub(crate) fn new(size: Size, now: Timestamp) -> Self {
         let mut world = Self {
             size,
             now,
@@ -60,23 +60,25 @@ impl World {
             next_pid: FIRST_SHORT_LIVED,
             generation: 1_000_000,
         };
-        world.next =
-            (0..size.subjects).map(|number| exec(now, app(number), LAUNCHD, vec!["app"])).rev().collect();
+        world.next = (0..size.subjects)
+            .map(|number| exec(now, app(number), &proxy(app(number).key), vec!["app"]))
+            .rev()
+            .collect();
         world
     }
 
     /// The present there.
-    pub fn time(&self) -> Timestamp {
+    pub(crate) fn time(&self) -> Timestamp {
         self.now
     }
 
     /// Updates of flows that were given.
-    pub fn updates(&self) -> u64 {
+    pub(crate) fn updates(&self) -> u64 {
         self.updates
     }
 
     /// A program that a script starts, and what it sends at once: unusual anywhere. Each number is another script.
-    pub fn departure(&mut self, number: u32, time: Timestamp) -> [Observation; 3] {
+    pub(crate) fn departure(&mut self, number: u32, time: Timestamp) -> [Observation; 3] {
         let script =
             unsigned(self.pid(), &format!("/Users/ann/Scripts/Job{number}.app/Contents/MacOS/applet"), 1);
         let tool = ProcessInfo {
@@ -85,14 +87,16 @@ impl World {
             original_ppid: Some(script.key.pid),
             ..platform(self.pid(), "/usr/bin/curl", "com.apple.curl")
         };
-        let started = exec(time, script.clone(), LAUNCHD, vec!["applet"]);
+        let started = exec(time, script.clone(), &proxy(script.key), vec!["applet"]);
+        let forked =
+            ProcessInfo { key: earlier(tool.key), parent: Some(script.key), ppid: script.key.pid, ..script };
         let report = FlowReport {
             bytes_out: 50_000_000,
             packets_out: 40_000,
             state: FlowState::Closed,
             ..flow(time, format!("departure-{number}"), &tool, number, 9_000)
         };
-        [started, exec(time, tool, script.key, vec!["curl", "-T", "x"]), Observation::Flow(Box::new(report))]
+        [started, exec(time, tool, &forked, vec!["curl", "-T", "x"]), Observation::Flow(Box::new(report))]
     }
 
     /// A process that starts, does nothing and ends, as most do.
@@ -109,7 +113,7 @@ impl World {
         let time = self.now;
         let exit = Exit { message: message(time), process: target.clone(), wait_status: 0 };
         self.next.push(Observation::Exit(Box::new(exit)));
-        self.next.push(exec(time, target, key, vec!["ls", "-l"]));
+        self.next.push(exec(time, target, &child, vec!["ls", "-l"]));
         self.next.push(Observation::Fork(Box::new(Fork { message: message(time), parent, child })));
     }
 
@@ -188,8 +192,8 @@ fn message(time: Timestamp) -> Message {
     Message { time, mach_time: None, version: 9, seq_num: None, global_seq_num: None }
 }
 
-fn exec(time: Timestamp, target: ProcessInfo, before: ProcessKey, arguments: Vec<&str>) -> Observation {
-    let actor = ProcessInfo { key: before, ..target.clone() };
+fn exec(time: Timestamp, target: ProcessInfo, before: &ProcessInfo, arguments: Vec<&str>) -> Observation {
+    let actor = before.clone();
     let arguments: Vec<Arc<str>> = arguments.into_iter().map(Arc::from).collect();
     Observation::Exec(Box::new(Exec {
         message: message(time),
@@ -248,6 +252,16 @@ fn app(number: u32) -> ProcessInfo {
         signing,
         ..unsigned(key, &format!("/Applications/App{number}.app/Contents/MacOS/App{number}"), 1)
     }
+}
+
+/// What launchd's job is before it becomes its program.
+fn proxy(key: ProcessKey) -> ProcessInfo {
+    platform(earlier(key), "/usr/libexec/xpcproxy", "com.apple.xpc.proxy")
+}
+
+/// The same process before its exec.
+fn earlier(key: ProcessKey) -> ProcessKey {
+    ProcessKey { pidversion: key.pidversion.map(|version| version + 500_000_000), ..key }
 }
 
 fn platform(key: ProcessKey, path: &str, id: &str) -> ProcessInfo {
