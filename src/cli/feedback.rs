@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::alerts::Lookup;
 use super::baseline::{Place, read_text};
-use super::{Code, Failure, alerts};
+use super::{Code, Failure};
 use crate::alert::{Alert, FindingKey};
 use crate::detect::{Detector, Verdict};
 use crate::network::Protocol;
@@ -36,9 +37,8 @@ pub(super) struct Args {
     /// What it was.
     #[arg(value_enum)]
     verdict: Option<Word>,
-    /// The file of alerts in which an id is looked up; the first file sink of the configuration where none is named.
-    #[arg(long, value_name = "FILE")]
-    alerts: Option<PathBuf>,
+    #[command(flatten)]
+    lookup: Lookup,
     /// Writes the word to this file, to be delivered, and touches no store.
     #[arg(long, value_name = "FILE")]
     deliver: Option<PathBuf>,
@@ -130,8 +130,7 @@ fn document(name: &str, args: &Args) -> Result<Value, Failure> {
     let path = Path::new(name);
     if name != "-" && !path.exists() {
         let config = args.place.setup.config()?;
-        let stored = args.alerts.as_deref().or(config.delivery.file());
-        let found = alerts::find(name, stored)?;
+        let found = args.lookup.find(name, &config)?;
         let latest = found.last().map(serde_json::to_value).transpose();
         return latest
             .map_err(io::Error::from)?

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::surroundings::Memory;
 use super::{Coverage, Tally, Verdict};
-use crate::alert::{Alert, Detection, Host, Lifecycle, Losses};
+use crate::alert::{Alert, Detection, Host, Lifecycle, Losses, Privacy};
 use crate::detect::{Activity, Detector, Disposition, ProtocolUse, Severity};
 use crate::exceptions::{Action, Behaviour, Exception, Exceptions, Ledger};
 use crate::network::{
@@ -32,6 +32,7 @@ pub(super) struct Judge<'a> {
     pub(super) detector: &'a mut Detector,
     pub(super) destinations: &'a Destinations,
     pub(super) exceptions: &'a Exceptions,
+    pub(super) privacy: &'a Privacy,
     pub(super) ledger: &'a mut Ledger,
     pub(super) host: &'a Host,
     pub(super) zone: ZoneOffset,
@@ -114,7 +115,7 @@ impl Judge<'_> {
         };
         self.detector.dispose(&detection.finding, disposition);
         let told = exception.map(Exception::as_section);
-        let mut alert = Alert::new(&detection, told);
+        let mut alert = self.privacy.tell(Alert::new(&detection, told));
         if exception.is_some_and(|exception| exception.action == Action::Lower) {
             alert.severity = Severity::Info;
         }
