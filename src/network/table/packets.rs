@@ -19,9 +19,19 @@ impl<T: Default> FlowTable<T> {
         self.account.packets = self.account.packets.saturating_add(1);
         self.account.wire_bytes = self.account.wire_bytes.saturating_add(wire);
         match walk(packet.link_type, &packet.data, packet.wire_length) {
-            Ok(Walk::Datagram(datagram)) => self.datagram(packet, &datagram, tell),
-            Ok(Walk::LaterFragment(fragment)) => self.later_fragment(packet, fragment, tell),
+            Ok(walked) => self.walked(packet, &walked, tell),
             Err(reason) => self.account.undecoded.of(reason).add(1, wire),
+        }
+    }
+
+    fn walked(&mut self, packet: &Packet, walked: &Walk<'_>, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
+        match walked {
+            Walk::Datagram(datagram) => match inside(packet, datagram) {
+                Some(Walk::Datagram(inside)) => self.datagram(packet, &inside, tell),
+                Some(Walk::LaterFragment(inside)) => self.later_fragment(packet, inside, tell),
+                None => self.datagram(packet, datagram, tell),
+            },
+            Walk::LaterFragment(fragment) => self.later_fragment(packet, *fragment, tell),
         }
     }
 
@@ -217,6 +227,13 @@ impl Hot {
             other => other,
         }
     }
+}
+
+/// What a tunnel over UDP carries. Not where a process is known to have sent it: it could write there what it liked, and a flow to an
+/// honest server would stand where its own should.
+#[inline]
+fn inside<'a>(packet: &Packet, datagram: &Datagram<'a>) -> Option<Walk<'a>> {
+    if packet.owner.pid.is_some() { None } else { datagram.inside_capwap() }
 }
 
 #[inline]
