@@ -18,13 +18,13 @@ mod tcp;
 
 use self::aging::{Aging, Class};
 use self::clock::Clock;
-use self::entry::{Cold, CountedBy, Flows, Hot};
+use self::entry::{Cold, CountedBy, Flows, Hot, start};
 use self::fragments::Fragments;
 use self::index::{Index, Key};
 use self::slab::Slot;
 use self::tcp::Connection;
 use super::flow::{Counters, Flow, FlowId, FlowUpdate, Phase};
-use super::identify::{Identifier, Start};
+use super::identify::Identifier;
 use super::report::TableReport;
 use crate::observation::Timestamp;
 
@@ -172,16 +172,7 @@ impl<T: Default> FlowTable<T> {
         if let FlowId::Numbered(serial) = &mut flow.id {
             *serial = flow.serial;
         }
-        let (client, server) =
-            if client_is_local { (flow.local, flow.remote) } else { (flow.remote, flow.local) };
-        let start = Start {
-            origin: flow.origin,
-            transport: flow.transport,
-            client,
-            server,
-            midstream: flow.midstream,
-        };
-        let inspection = self.identifier.begin(start, &mut flow.identified);
+        let inspection = self.identifier.begin(&start(&flow, client_is_local), &mut flow.identified);
         let hot = Hot {
             key,
             growth: Counters::default(),

@@ -2,7 +2,7 @@
 
 use super::FlowTable;
 use super::aging::Class;
-use super::entry::Hot;
+use super::entry::{Hot, start};
 use super::fragments::{Fragmented, Home, Waiting};
 use super::index::{KERNEL, Key, Sighting};
 use super::slab::Slot;
@@ -213,7 +213,9 @@ impl<T: Default> FlowTable<T> {
             payload: datagram.payload,
             wire_payload: datagram.wire_payload,
         };
-        let learnt = self.identifier.segment(&mut cold.inspection, segment, &mut cold.flow.identified);
+        let start = start(&cold.flow, hot.client_is_local);
+        let learnt =
+            self.identifier.segment(&mut cold.inspection, &start, segment, &mut cold.flow.identified);
         hot.is_inspected = !cold.inspection.is_done();
         learnt
     }
