@@ -7,6 +7,8 @@ mod alerts;
 mod baseline;
 mod calibrate;
 mod config;
+mod coverage;
+mod doctor;
 mod evidence;
 mod exceptions;
 mod exit;
@@ -26,8 +28,11 @@ mod run;
 mod sink;
 mod source;
 mod state;
+mod status;
 mod summary;
+mod tail;
 mod test;
+mod top;
 
 use std::process::ExitCode;
 
@@ -64,7 +69,12 @@ enum Verb {
     Exceptions(exceptions::Args),
     Sink(sink::Args),
     Mdm(mdm::Args),
+    Doctor(doctor::Args),
     Test(test::Args),
+    Status(status::Args),
+    Top(top::Args),
+    Tail(tail::Args),
+    Coverage(coverage::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -89,7 +99,12 @@ pub fn main() -> ExitCode {
         Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Sink(args) => sink::run(&args),
         Verb::Mdm(args) => mdm::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
         Verb::Test(args) => test::run(&args),
+        Verb::Status(args) => status::run(&args),
+        Verb::Top(args) => top::run(&args),
+        Verb::Tail(args) => tail::run(&args),
+        Verb::Coverage(args) => coverage::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use super::inputs;
 use super::{Code, Failure};
-use crate::observation::Observation;
+use crate::daemon::Sources;
+use crate::observation::{Observation, Timestamp};
 use crate::source::live::Live;
-use crate::source::{OpenOptions, Origins, WithUsers, ladder, login_name, open};
+use crate::source::{Merged, OpenOptions, Origins, WithUsers, ladder, login_name, open};
 
 /// `--source`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,13 +38,13 @@ impl FromStr for SourceName {
 }
 
 impl SourceName {
-    /// The observations as they stand in these sources, merged by time: a recording gives the same wherever and whenever it is read. Only what
-    /// is live gets this machine's names of users.
-    pub(super) fn open(sources: &[Self]) -> Result<Stream, Failure> {
+    /// The observations as they stand in the sources, recordings merged by time, and where that is in words: a recording gives the same wherever and
+    /// whenever it is read, also where it is read at a pace. Only what is live gets this machine's names of users.
+    pub(super) fn open(sources: &[Self], pace: Option<f64>) -> Result<(Stream, Sources), Failure> {
         let mut paths = Vec::new();
         for source in sources {
             match source {
-                Self::Live if sources.len() == 1 => return Ok(Box::new(WithUsers::new(live()?, login_name))),
+                Self::Live if sources.len() == 1 => return Self::open_live(),
                 Self::Live => {
                     let why = "`live` is this Mac, and goes with no recording of one";
                     return Err(Failure::new(Code::Usage, why));
@@ -50,12 +52,32 @@ impl SourceName {
                 Self::Recording(path) | Self::Eslogger(path) => paths.push(path.clone()),
             }
         }
-        let merged = inputs::open_paths(&paths, Origins::Joined, false)?.into_merged();
+        let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        let rung = format!("recording {}", names.join(", "));
+        // What is not there is said at once, and not when the daemon runs.
+        let is_readable = |path: &PathBuf| path.is_file() || (path != Path::new("-") && !path.exists());
+        let recorded = if paths.iter().all(is_readable) {
+            Recorded::Reading(Box::new(opened(&paths)?))
+        } else {
+            Recorded::Unopened(paths)
+        };
         let is_piped = |source: &Self| matches!(source, Self::Eslogger(path) if path == Path::new("-"));
-        if sources.iter().any(is_piped) {
-            return Ok(Box::new(WithUsers::new(merged, login_name)));
-        }
-        Ok(Box::new(merged))
+        let stream: Stream = match pace {
+            _ if sources.iter().any(is_piped) => Box::new(WithUsers::new(recorded, login_name)),
+            Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
+            None => Box::new(recorded),
+        };
+        Ok((stream, Sources { rung, ..Sources::default() }))
+    }
+
+    fn open_live() -> Result<(Stream, Sources), Failure> {
+        let (live, coverage) = ladder::open().map_err(|error| Failure::new(Code::NoInput, error))?;
+        let sources = Sources {
+            rung: coverage.to_string(),
+            refused: coverage.refused.clone(),
+            blind_spots: coverage.blind_spots().map(str::to_owned).collect(),
+        };
+        Ok((Box::new(WithUsers::new(live, login_name)), sources))
     }
 
     /// The observations as something that happens now: under this machine's name, and with word of the time where nothing comes.
@@ -75,6 +97,65 @@ impl SourceName {
     }
 }
 
+/// Recordings and captures of one Mac.
+fn opened(paths: &[PathBuf]) -> Result<Merged, Failure> {
+    Ok(inputs::open_paths(paths, Origins::Joined, false)?.into_merged())
+}
+
+/// Recordings, or pipes that will carry them. A pipe tells what it carries only when the other end writes, and a daemon answers before that: it is
+/// opened by whoever reads.
+enum Recorded {
+    Unopened(Vec<PathBuf>),
+    Reading(Box<Merged>),
+    Failed,
+}
+
+impl Iterator for Recorded {
+    type Item = Observation;
+
+    fn next(&mut self) -> Option<Observation> {
+        if let Self::Unopened(paths) = self {
+            *self = match opened(paths) {
+                Ok(merged) => Self::Reading(Box::new(merged)),
+                Err(failure) => {
+                    tracing::error!("{}", failure.message);
+                    Self::Failed
+                }
+            };
+        }
+        match self {
+            Self::Reading(merged) => merged.next(),
+            Self::Unopened(_) | Self::Failed => None,
+        }
+    }
+}
+
+/// A recording that takes its time.
+struct Paced<I> {
+    inner: I,
+    /// Seconds of the recording in a second.
+    factor: f64,
+    /// When the first observation was given, and its time.
+    began: Option<(Instant, Timestamp)>,
+}
+
+impl<I: Iterator<Item = Observation>> Iterator for Paced<I> {
+    type Item = Observation;
+
+    fn next(&mut self) -> Option<Observation> {
+        let observation = self.inner.next()?;
+        if let Some(time) = observation.time() {
+            let (began, first) = *self.began.get_or_insert_with(|| (Instant::now(), time));
+            // Longer waits than a year are not told apart.
+            let ahead = (time.since(first).as_secs_f64() / self.factor).min(LONGEST_WAIT);
+            std::thread::sleep(Duration::from_secs_f64(ahead).saturating_sub(began.elapsed()));
+        }
+        Some(observation)
+    }
+}
+
+const LONGEST_WAIT: f64 = 366.0 * 86_400.0;
+
 fn live() -> Result<Live, Failure> {
     ladder::open().map(|(live, _)| live).map_err(|error| Failure::new(Code::NoInput, error))
 }
@@ -82,6 +163,19 @@ fn live() -> Result<Live, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recording_at_a_pace_takes_its_time_over_the_pace() {
+        let tick = |seconds| {
+            let time = Timestamp::from_seconds(seconds, 0);
+            Observation::Clock(crate::observation::Clock { time, awake: None })
+        };
+        let began = Instant::now();
+        let paced = Paced { inner: [tick(0), tick(100)].into_iter(), factor: 5_000.0, began: None };
+        assert_eq!(paced.count(), 2);
+        // A sleep is never shorter than asked for.
+        assert!(began.elapsed() >= Duration::from_millis(20));
+    }
 
     #[test]
     fn a_source_is_live_or_names_a_file() {
