@@ -22,9 +22,9 @@ use crate::sink::spool::{Latest, Queue};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// Where observations come from: `live` (this Mac), `recording:FILE` or `eslogger:-` (standard input).
+    /// Where observations come from: `live` (this Mac), `recording:FILE` or `eslogger:-` (standard input). Several recordings merge by time.
     #[arg(long, value_name = "SOURCE", default_value = "live")]
-    source: SourceName,
+    source: Vec<SourceName>,
     /// The folder that keeps what was learnt (in `baselines`), the spool of events that a receiver has yet to take, and the status.
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE)]
     state: PathBuf,
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let layers = args.service.layers();
     let config = layers.load().map_err(|error| Failure::new(Code::Config, error))?.config;
     let settings = Setup::engine(&config)?;
-    let source = args.source.open()?;
+    let source = SourceName::open(&args.source)?;
     let store = state::open(&args.state.join(BASELINES))?;
     let mut verdicts = Vec::new();
     // What a run that was killed spooled after its last checkpoint is neither told nor numbered again.

@@ -36,21 +36,26 @@ impl FromStr for SourceName {
 }
 
 impl SourceName {
-    /// The observations as they stand in the source: a recording gives the same wherever and whenever it is read. Only what is live gets this
-    /// machine's names of users.
-    pub(super) fn open(&self) -> Result<Stream, Failure> {
-        match self {
-            Self::Live => Ok(Box::new(WithUsers::new(live()?, login_name))),
-            Self::Eslogger(path) if path == Path::new("-") => {
-                let paths = std::slice::from_ref(path);
-                let piped = inputs::open_paths(paths, Origins::Joined, false)?.into_merged();
-                Ok(Box::new(WithUsers::new(piped, login_name)))
-            }
-            Self::Recording(path) | Self::Eslogger(path) => {
-                let paths = std::slice::from_ref(path);
-                Ok(Box::new(inputs::open_paths(paths, Origins::Joined, false)?.into_merged()))
+    /// The observations as they stand in these sources, merged by time: a recording gives the same wherever and whenever it is read. Only what
+    /// is live gets this machine's names of users.
+    pub(super) fn open(sources: &[Self]) -> Result<Stream, Failure> {
+        let mut paths = Vec::new();
+        for source in sources {
+            match source {
+                Self::Live if sources.len() == 1 => return Ok(Box::new(WithUsers::new(live()?, login_name))),
+                Self::Live => {
+                    let why = "`live` is this Mac, and goes with no recording of one";
+                    return Err(Failure::new(Code::Usage, why));
+                }
+                Self::Recording(path) | Self::Eslogger(path) => paths.push(path.clone()),
             }
         }
+        let merged = inputs::open_paths(&paths, Origins::Joined, false)?.into_merged();
+        let is_piped = |source: &Self| matches!(source, Self::Eslogger(path) if path == Path::new("-"));
+        if sources.iter().any(is_piped) {
+            return Ok(Box::new(WithUsers::new(merged, login_name)));
+        }
+        Ok(Box::new(merged))
     }
 
     /// The observations as something that happens now: under this machine's name, and with word of the time where nothing comes.
