@@ -38,13 +38,13 @@ impl FromStr for SourceName {
 }
 
 impl SourceName {
-    /// The observations as they stand in the sources, recordings merged by time, and where that is in words: a recording gives the same wherever and
+    /// The observations as they stand in these sources, merged by time, and where that is in words: a recording gives the same wherever and
     /// whenever it is read, also where it is read at a pace. Only what is live gets this machine's names of users.
     pub(super) fn open(sources: &[Self], pace: Option<f64>) -> Result<(Stream, Sources), Failure> {
         let mut paths = Vec::new();
         for source in sources {
             match source {
-                Self::Live if sources.len() == 1 => return Self::open_live(),
+                Self::Live if sources.len() == 1 => return opened_live(),
                 Self::Live => {
                     let why = "`live` is this Mac, and goes with no recording of one";
                     return Err(Failure::new(Code::Usage, why));
@@ -52,32 +52,22 @@ impl SourceName {
                 Self::Recording(path) | Self::Eslogger(path) => paths.push(path.clone()),
             }
         }
-        let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-        let rung = format!("recording {}", names.join(", "));
-        // What is not there is said at once, and not when the daemon runs.
-        let is_readable = |path: &PathBuf| path.is_file() || (path != Path::new("-") && !path.exists());
-        let recorded = if paths.iter().all(is_readable) {
+        let named: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        let rung = format!("recording {}", named.join(", "));
+        let is_piped = |source: &Self| matches!(source, Self::Eslogger(path) if path == Path::new("-"));
+        // A file that is not there is said at once, and not when the daemon already runs.
+        let is_pipe = |path: &PathBuf| path == Path::new("-") || (path.exists() && !path.is_file());
+        let recorded = if !paths.iter().any(is_pipe) {
             Recorded::Reading(Box::new(opened(&paths)?))
         } else {
             Recorded::Unopened(paths)
         };
-        let is_piped = |source: &Self| matches!(source, Self::Eslogger(path) if path == Path::new("-"));
         let stream: Stream = match pace {
             _ if sources.iter().any(is_piped) => Box::new(WithUsers::new(recorded, login_name)),
             Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
             None => Box::new(recorded),
         };
         Ok((stream, Sources { rung, ..Sources::default() }))
-    }
-
-    fn open_live() -> Result<(Stream, Sources), Failure> {
-        let (live, coverage) = ladder::open().map_err(|error| Failure::new(Code::NoInput, error))?;
-        let sources = Sources {
-            rung: coverage.to_string(),
-            refused: coverage.refused.clone(),
-            blind_spots: coverage.blind_spots().map(str::to_owned).collect(),
-        };
-        Ok((Box::new(WithUsers::new(live, login_name)), sources))
     }
 
     /// The observations as something that happens now: under this machine's name, and with word of the time where nothing comes.
@@ -97,12 +87,23 @@ impl SourceName {
     }
 }
 
-/// Recordings and captures of one Mac.
+/// This Mac.
+fn opened_live() -> Result<(Stream, Sources), Failure> {
+    let (live, coverage) = ladder::open().map_err(|error| Failure::new(Code::NoInput, error))?;
+    let sources = Sources {
+        rung: coverage.to_string(),
+        refused: coverage.refused.clone(),
+        blind_spots: coverage.blind_spots().map(str::to_owned).collect(),
+    };
+    Ok((Box::new(WithUsers::new(live, login_name)), sources))
+}
+
+/// Recordings and captures.
 fn opened(paths: &[PathBuf]) -> Result<Merged, Failure> {
     Ok(inputs::open_paths(paths, Origins::Joined, false)?.into_merged())
 }
 
-/// Recordings, or pipes that will carry them. A pipe tells what it carries only when the other end writes, and a daemon answers before that: it is
+/// A recording, or a pipe that will carry one. A pipe tells what it carries only when the other end writes, and a daemon answers before that: it is
 /// opened by whoever reads.
 enum Recorded {
     Unopened(Vec<PathBuf>),
