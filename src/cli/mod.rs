@@ -7,6 +7,7 @@ mod alerts;
 mod baseline;
 mod calibrate;
 mod config;
+mod doctor;
 mod evidence;
 mod exceptions;
 mod exit;
@@ -17,6 +18,7 @@ mod generate;
 mod inputs;
 mod mdm;
 mod plot;
+mod printable;
 mod processes;
 mod record;
 mod replay;
@@ -63,6 +65,7 @@ enum Verb {
     Exceptions(exceptions::Args),
     Sink(sink::Args),
     Mdm(mdm::Args),
+    Doctor(doctor::Args),
     Test(test::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Sink(args) => sink::run(&args),
         Verb::Mdm(args) => mdm::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),

@@ -85,4 +85,4 @@ pub(super) fn host_name() -> String {
 pub(super) const DEFAULT_STATE: &str = "/Library/Application Support/Tidemark/State";
 
 /// The store's folder has one to itself: a store that cannot be read is set aside as a whole, and the spool must not go with it.
-const BASELINES: &str = "baselines";
+pub(super) const BASELINES: &str = "baselines";

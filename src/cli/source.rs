@@ -1,13 +1,13 @@
 //! Where a verb that observes takes its observations from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::inputs;
 use super::{Code, Failure};
 use crate::observation::Observation;
 use crate::source::live::Live;
-use crate::source::{OpenOptions, Origins, ladder, open};
+use crate::source::{OpenOptions, Origins, WithUsers, ladder, login_name, open};
 
 /// `--source`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +36,16 @@ impl FromStr for SourceName {
 }
 
 impl SourceName {
-    /// The observations as they stand in the source: a recording gives the same wherever and whenever it is read.
+    /// The observations as they stand in the source: a recording gives the same wherever and whenever it is read. Only what is live gets this
+    /// machine's names of users.
     pub(super) fn open(&self) -> Result<Stream, Failure> {
         match self {
-            Self::Live => Ok(Box::new(live()?)),
+            Self::Live => Ok(Box::new(WithUsers::new(live()?, login_name))),
+            Self::Eslogger(path) if path == Path::new("-") => {
+                let paths = std::slice::from_ref(path);
+                let piped = inputs::open_paths(paths, Origins::Joined, false)?.into_merged();
+                Ok(Box::new(WithUsers::new(piped, login_name)))
+            }
             Self::Recording(path) | Self::Eslogger(path) => {
                 let paths = std::slice::from_ref(path);
                 Ok(Box::new(inputs::open_paths(paths, Origins::Joined, false)?.into_merged()))

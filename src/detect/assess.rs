@@ -149,6 +149,15 @@ impl View<'_> {
     }
 }
 
+impl Assessment {
+    /// Whether what was sent in the open hour is by itself unusual: the day's sum stays high for the rest of the day, whatever comes.
+    pub(super) fn hour_is_unusual(&self) -> bool {
+        self.bytes.iter().any(|(channel, score)| {
+            self.combined.counted.contains(*channel) && score.hour_z() >= UNUSUAL_HOUR
+        })
+    }
+}
+
 /// The channels over sums that are switched on.
 fn byte_channels(settings: &Settings) -> impl Iterator<Item = Channel> {
     [
@@ -161,6 +170,8 @@ fn byte_channels(settings: &Settings) -> impl Iterator<Item = Channel> {
     .filter_map(|(channel, on)| on.then_some(channel))
 }
 
+/// An hour such as comes once in ten days, in powers of ten of days.
+const UNUSUAL_HOUR: f64 = 1.0;
 /// Channels that are always scored: volume, new destinations, protocol, initiator.
 const CHANNELS: u32 = 4;
 /// A score above this is not told from it: a million days (METHOD.md 2).
