@@ -19,7 +19,7 @@ use crate::process::Subject;
 /// does not count against the budget.
 ///
 /// ALERT is a file with the alert's document, as tidemark wrote it or as the SIEM returns it, or `-` for standard input; or the id of an
-/// event or a finding, which is looked up in a file of alerts or among those that this Mac keeps. On a machine that is not the alert's Mac, --deliver writes the word
+/// event or a finding, which is looked up among the alerts of a file. On a machine that is not the alert's Mac, --deliver writes the word
 /// to a file for that Mac. A word may also be written by hand, and name its finding by key alone, with or without the host:
 ///   {"feedback": {"schema": "tidemark.feedback/1", "verdict": "benign", "finding": "tmk1:6a5f56425cdc5d41f29875d41cb916bc"}}
 ///
@@ -129,7 +129,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn document(name: &str, args: &Args) -> Result<Value, Failure> {
     let path = Path::new(name);
     if name != "-" && !path.exists() {
-        let found = args.lookup.find(name, &args.place.setup.config()?)?;
+        let config = args.place.setup.config()?;
+        let found = args.lookup.find(name, &config)?;
         let latest = found.last().map(serde_json::to_value).transpose();
         return latest
             .map_err(io::Error::from)?

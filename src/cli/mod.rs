@@ -7,6 +7,7 @@ mod alerts;
 mod baseline;
 mod calibrate;
 mod config;
+mod coverage;
 mod doctor;
 mod evidence;
 mod exceptions;
@@ -27,8 +28,11 @@ mod run;
 mod sink;
 mod source;
 mod state;
+mod status;
 mod summary;
+mod tail;
 mod test;
+mod top;
 
 use std::process::ExitCode;
 
@@ -67,6 +71,10 @@ enum Verb {
     Mdm(mdm::Args),
     Doctor(doctor::Args),
     Test(test::Args),
+    Status(status::Args),
+    Top(top::Args),
+    Tail(tail::Args),
+    Coverage(coverage::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -93,6 +101,10 @@ pub fn main() -> ExitCode {
         Verb::Mdm(args) => mdm::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Test(args) => test::run(&args),
+        Verb::Status(args) => status::run(&args),
+        Verb::Top(args) => top::run(&args),
+        Verb::Tail(args) => tail::run(&args),
+        Verb::Coverage(args) => coverage::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use super::inputs;
 use super::{Code, Failure};
-use crate::observation::Observation;
+use crate::daemon::Sources;
+use crate::observation::{Observation, Timestamp};
 use crate::source::live::Live;
-use crate::source::{OpenOptions, Origins, WithUsers, ladder, login_name, open};
+use crate::source::{Merged, OpenOptions, Origins, WithUsers, ladder, login_name, open};
 
 /// `--source`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,19 +38,33 @@ impl FromStr for SourceName {
 }
 
 impl SourceName {
-    /// The observations as they stand in the source: a recording gives the same wherever and whenever it is read. Only what is live gets this
-    /// machine's names of users.
-    pub(super) fn open(&self) -> Result<Stream, Failure> {
+    /// The observations as they stand in the source, and where that is in words: a recording gives the same wherever and whenever it is read, also
+    /// where it is read at a pace. Only what is live gets this machine's names of users.
+    pub(super) fn open(&self, pace: Option<f64>) -> Result<(Stream, Sources), Failure> {
         match self {
-            Self::Live => Ok(Box::new(WithUsers::new(live()?, login_name))),
-            Self::Eslogger(path) if path == Path::new("-") => {
-                let paths = std::slice::from_ref(path);
-                let piped = inputs::open_paths(paths, Origins::Joined, false)?.into_merged();
-                Ok(Box::new(WithUsers::new(piped, login_name)))
+            Self::Live => {
+                let (live, coverage) = ladder::open().map_err(|error| Failure::new(Code::NoInput, error))?;
+                let sources = Sources {
+                    rung: coverage.to_string(),
+                    refused: coverage.refused.clone(),
+                    blind_spots: coverage.blind_spots().map(str::to_owned).collect(),
+                };
+                Ok((Box::new(WithUsers::new(live, login_name)), sources))
             }
             Self::Recording(path) | Self::Eslogger(path) => {
-                let paths = std::slice::from_ref(path);
-                Ok(Box::new(inputs::open_paths(paths, Origins::Joined, false)?.into_merged()))
+                let recorded = if path.is_file() {
+                    Recorded::Reading(Box::new(opened(path)?))
+                } else {
+                    Recorded::Unopened(path.clone())
+                };
+                let rung = format!("recording {}", path.display());
+                let piped = matches!(self, Self::Eslogger(path) if path == Path::new("-"));
+                let stream: Stream = match pace {
+                    _ if piped => Box::new(WithUsers::new(recorded, login_name)),
+                    Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
+                    None => Box::new(recorded),
+                };
+                Ok((stream, Sources { rung, ..Sources::default() }))
             }
         }
     }
@@ -70,6 +86,65 @@ impl SourceName {
     }
 }
 
+/// A recording or a capture.
+fn opened(path: &PathBuf) -> Result<Merged, Failure> {
+    Ok(inputs::open_paths(std::slice::from_ref(path), Origins::Joined, false)?.into_merged())
+}
+
+/// A recording, or a pipe that will carry one. A pipe tells what it carries only when the other end writes, and a daemon answers before that: it is
+/// opened by whoever reads.
+enum Recorded {
+    Unopened(PathBuf),
+    Reading(Box<Merged>),
+    Failed,
+}
+
+impl Iterator for Recorded {
+    type Item = Observation;
+
+    fn next(&mut self) -> Option<Observation> {
+        if let Self::Unopened(path) = self {
+            *self = match opened(path) {
+                Ok(merged) => Self::Reading(Box::new(merged)),
+                Err(failure) => {
+                    tracing::error!(source = %path.display(), "{}", failure.message);
+                    Self::Failed
+                }
+            };
+        }
+        match self {
+            Self::Reading(merged) => merged.next(),
+            Self::Unopened(_) | Self::Failed => None,
+        }
+    }
+}
+
+/// A recording that takes its time.
+struct Paced<I> {
+    inner: I,
+    /// Seconds of the recording in a second.
+    factor: f64,
+    /// When the first observation was given, and its time.
+    began: Option<(Instant, Timestamp)>,
+}
+
+impl<I: Iterator<Item = Observation>> Iterator for Paced<I> {
+    type Item = Observation;
+
+    fn next(&mut self) -> Option<Observation> {
+        let observation = self.inner.next()?;
+        if let Some(time) = observation.time() {
+            let (began, first) = *self.began.get_or_insert_with(|| (Instant::now(), time));
+            // Longer waits than a year are not told apart.
+            let ahead = (time.since(first).as_secs_f64() / self.factor).min(LONGEST_WAIT);
+            std::thread::sleep(Duration::from_secs_f64(ahead).saturating_sub(began.elapsed()));
+        }
+        Some(observation)
+    }
+}
+
+const LONGEST_WAIT: f64 = 366.0 * 86_400.0;
+
 fn live() -> Result<Live, Failure> {
     ladder::open().map(|(live, _)| live).map_err(|error| Failure::new(Code::NoInput, error))
 }
@@ -77,6 +152,19 @@ fn live() -> Result<Live, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recording_at_a_pace_takes_its_time_over_the_pace() {
+        let tick = |seconds| {
+            let time = Timestamp::from_seconds(seconds, 0);
+            Observation::Clock(crate::observation::Clock { time, awake: None })
+        };
+        let began = Instant::now();
+        let paced = Paced { inner: [tick(0), tick(100)].into_iter(), factor: 5_000.0, began: None };
+        assert_eq!(paced.count(), 2);
+        // A sleep is never shorter than asked for.
+        assert!(began.elapsed() >= Duration::from_millis(20));
+    }
 
     #[test]
     fn a_source_is_live_or_names_a_file() {

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::broadcast;
+
 use super::accepted::Accepted;
 use super::health;
 use crate::engine::Verdict;
@@ -28,6 +30,8 @@ pub(super) struct Intake {
     /// Observations since the first of them came.
     observed: usize,
     lost: Lost,
+    /// Whoever follows findings hears of them here, once they are on the disk.
+    followers: broadcast::Sender<Arc<str>>,
 }
 
 /// Events that found no room in memory while the spool could not be written.
@@ -48,6 +52,7 @@ impl Intake {
         archive: Option<Archive>,
         accepted: Accepted,
         lost: Lost,
+        followers: broadcast::Sender<Arc<str>>,
     ) -> Self {
         Self {
             spool,
@@ -60,6 +65,7 @@ impl Intake {
             accepted,
             observed: 0,
             lost,
+            followers,
         }
     }
 
@@ -134,6 +140,12 @@ impl Intake {
                 self.pending.iter().filter(|(of, _)| *of == queue).map(|(_, line)| line.as_str()).collect();
             if !lines.is_empty() {
                 spool.append(queue, &lines)?;
+                if self.followers.receiver_count() > 0 {
+                    for line in &lines {
+                        // The last of them may have gone just now.
+                        let _ = self.followers.send(Arc::from(*line));
+                    }
+                }
                 self.pending.retain(|(of, _)| *of != queue);
             }
         }
@@ -210,8 +222,15 @@ mod tests {
         let spool = Arc::new(Mutex::new(spool));
         let archive = Archive::open(&folder.path().join("findings")).ok();
         let accepted = Accepted::default();
-        let intake =
-            Intake::new(Arc::clone(&spool), "mac".into(), archive, accepted.clone(), Lost::default());
+        let (followers, _) = broadcast::channel(1);
+        let intake = Intake::new(
+            Arc::clone(&spool),
+            "mac".into(),
+            archive,
+            accepted.clone(),
+            Lost::default(),
+            followers,
+        );
         Place { folder, spool, accepted, intake }
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::surroundings::Memory;
 use super::{Coverage, Tally, Verdict};
-use crate::alert::{Alert, Detection, Host, Lifecycle, Losses};
+use crate::alert::{Alert, Detection, Host, Lifecycle, Losses, Privacy};
 use crate::detect::{Activity, Detector, Disposition, ProtocolUse, Severity};
 use crate::exceptions::{Action, Behaviour, Exception, Exceptions, Ledger};
 use crate::network::{
@@ -21,9 +21,16 @@ use crate::process::{Attribution, Method, Processes};
 pub(super) struct Tag {
     attribution: Attribution,
     /// Bytes that wait until it is known what they are.
-    waiting: Counters,
+    waiting: Waiting,
     /// Whether the detectors have heard of this flow.
     told: bool,
+}
+
+/// Bytes sent and received; a flow's other counters are nobody's question here, and there may be a hundred thousand flows.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Waiting {
+    bytes_out: u64,
+    bytes_in: u64,
 }
 
 /// Everything on the road below the flow table, borrowed for one observation.
@@ -32,6 +39,7 @@ pub(super) struct Judge<'a> {
     pub(super) detector: &'a mut Detector,
     pub(super) destinations: &'a Destinations,
     pub(super) exceptions: &'a Exceptions,
+    pub(super) privacy: &'a Privacy,
     pub(super) ledger: &'a mut Ledger,
     pub(super) host: &'a Host,
     pub(super) zone: ZoneOffset,
@@ -57,7 +65,8 @@ impl Judge<'_> {
                 self.processes.attribute(flow.owner.process, flow.owner.effective_pid, flow.start);
         }
         self.count(flow, &tag.attribution, growth, phase);
-        tag.waiting += growth;
+        tag.waiting.bytes_out = tag.waiting.bytes_out.saturating_add(growth.bytes_out);
+        tag.waiting.bytes_in = tag.waiting.bytes_in.saturating_add(growth.bytes_in);
         let known = flow.identified.protocol.is_some() && tag.attribution.who.is_some();
         if !known && phase != Phase::Ended && time.since(flow.start) < WAIT {
             return;
@@ -114,7 +123,7 @@ impl Judge<'_> {
         };
         self.detector.dispose(&detection.finding, disposition);
         let told = exception.map(Exception::as_section);
-        let mut alert = Alert::new(&detection, told);
+        let mut alert = self.privacy.tell(Alert::new(&detection, told));
         if exception.is_some_and(|exception| exception.action == Action::Lower) {
             alert.severity = Severity::Info;
         }

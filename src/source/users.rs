@@ -101,11 +101,25 @@ const ASK_AGAIN: Duration = Duration::from_secs(10 * 60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::{Credentials, ProcessInfo, Running};
+    use crate::observation::{CodeSigning, Credentials, Executable, ProcessInfo, ProcessKey, Running};
 
     fn running(uid: u32, second: i64) -> Observation {
         let credentials = Credentials { euid: Some(uid), ..Credentials::default() };
-        let process = ProcessInfo { credentials, ..ProcessInfo::default() };
+        let process = ProcessInfo {
+            key: ProcessKey { pid: 300, pidversion: None },
+            parent: None,
+            responsible: None,
+            ppid: 1,
+            original_ppid: None,
+            group_id: None,
+            session_id: None,
+            credentials,
+            executable: Executable::default(),
+            signing: CodeSigning::default(),
+            is_es_client: false,
+            tty: None,
+            start_time: None,
+        };
         let time = Timestamp::from_seconds(1_780_000_000 + second, 0);
         Observation::Running(Box::new(Running {
             time,
