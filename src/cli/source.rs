@@ -38,35 +38,34 @@ impl FromStr for SourceName {
 }
 
 impl SourceName {
-    /// The observations as they stand in the source, and where that is in words: a recording gives the same wherever and whenever it is read, also
-    /// where it is read at a pace. Only what is live gets this machine's names of users.
-    pub(super) fn open(&self, pace: Option<f64>) -> Result<(Stream, Sources), Failure> {
-        match self {
-            Self::Live => {
-                let (live, coverage) = ladder::open().map_err(|error| Failure::new(Code::NoInput, error))?;
-                let sources = Sources {
-                    rung: coverage.to_string(),
-                    refused: coverage.refused.clone(),
-                    blind_spots: coverage.blind_spots().map(str::to_owned).collect(),
-                };
-                Ok((Box::new(WithUsers::new(live, login_name)), sources))
-            }
-            Self::Recording(path) | Self::Eslogger(path) => {
-                let recorded = if path.is_file() {
-                    Recorded::Reading(Box::new(opened(path)?))
-                } else {
-                    Recorded::Unopened(path.clone())
-                };
-                let rung = format!("recording {}", path.display());
-                let piped = matches!(self, Self::Eslogger(path) if path == Path::new("-"));
-                let stream: Stream = match pace {
-                    _ if piped => Box::new(WithUsers::new(recorded, login_name)),
-                    Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
-                    None => Box::new(recorded),
-                };
-                Ok((stream, Sources { rung, ..Sources::default() }))
+    /// The observations as they stand in these sources, merged by time, and where that is in words: a recording gives the same wherever and
+    /// whenever it is read, also where it is read at a pace. Only what is live gets this machine's names of users.
+    pub(super) fn open(sources: &[Self], pace: Option<f64>) -> Result<(Stream, Sources), Failure> {
+        let mut paths = Vec::new();
+        for source in sources {
+            match source {
+                Self::Live if sources.len() == 1 => return opened_live(),
+                Self::Live => {
+                    let why = "`live` is this Mac, and goes with no recording of one";
+                    return Err(Failure::new(Code::Usage, why));
+                }
+                Self::Recording(path) | Self::Eslogger(path) => paths.push(path.clone()),
             }
         }
+        let named: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        let rung = format!("recording {}", named.join(", "));
+        let is_piped = |source: &Self| matches!(source, Self::Eslogger(path) if path == Path::new("-"));
+        let recorded = if paths.iter().all(|path| path.is_file()) {
+            Recorded::Reading(Box::new(opened(&paths)?))
+        } else {
+            Recorded::Unopened(paths)
+        };
+        let stream: Stream = match pace {
+            _ if sources.iter().any(is_piped) => Box::new(WithUsers::new(recorded, login_name)),
+            Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
+            None => Box::new(recorded),
+        };
+        Ok((stream, Sources { rung, ..Sources::default() }))
     }
 
     /// The observations as something that happens now: under this machine's name, and with word of the time where nothing comes.
@@ -86,15 +85,26 @@ impl SourceName {
     }
 }
 
-/// A recording or a capture.
-fn opened(path: &PathBuf) -> Result<Merged, Failure> {
-    Ok(inputs::open_paths(std::slice::from_ref(path), Origins::Joined, false)?.into_merged())
+/// This Mac.
+fn opened_live() -> Result<(Stream, Sources), Failure> {
+    let (live, coverage) = ladder::open().map_err(|error| Failure::new(Code::NoInput, error))?;
+    let sources = Sources {
+        rung: coverage.to_string(),
+        refused: coverage.refused.clone(),
+        blind_spots: coverage.blind_spots().map(str::to_owned).collect(),
+    };
+    Ok((Box::new(WithUsers::new(live, login_name)), sources))
+}
+
+/// Recordings and captures.
+fn opened(paths: &[PathBuf]) -> Result<Merged, Failure> {
+    Ok(inputs::open_paths(paths, Origins::Joined, false)?.into_merged())
 }
 
 /// A recording, or a pipe that will carry one. A pipe tells what it carries only when the other end writes, and a daemon answers before that: it is
 /// opened by whoever reads.
 enum Recorded {
-    Unopened(PathBuf),
+    Unopened(Vec<PathBuf>),
     Reading(Box<Merged>),
     Failed,
 }
@@ -103,11 +113,11 @@ impl Iterator for Recorded {
     type Item = Observation;
 
     fn next(&mut self) -> Option<Observation> {
-        if let Self::Unopened(path) = self {
-            *self = match opened(path) {
+        if let Self::Unopened(paths) = self {
+            *self = match opened(paths) {
                 Ok(merged) => Self::Reading(Box::new(merged)),
                 Err(failure) => {
-                    tracing::error!(source = %path.display(), "{}", failure.message);
+                    tracing::error!("{}", failure.message);
                     Self::Failed
                 }
             };

@@ -27,7 +27,7 @@ pub(super) struct Tag {
 }
 
 /// Bytes sent and received; a flow's other counters are nobody's question here, and there may be a hundred thousand flows.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Waiting {
     bytes_out: u64,
     bytes_in: u64,
@@ -159,7 +159,7 @@ pub(super) fn leave(sequence: &mut u64, events: Vec<Alert>, out: &mut Vec<Verdic
 
 /// What counts as sent of what a flow just moved. In a call both sides talk, so of real-time media only what goes out beyond what comes in is an
 /// upload: a first video call is not a first exfiltration, and media that only leave are one.
-fn uploaded(flow: &Flow, moved: Counters) -> u64 {
+fn uploaded(flow: &Flow, moved: Waiting) -> u64 {
     let media = matches!(
         flow.identified.protocol,
         Some(Protocol::Rtp | Protocol::Rtcp | Protocol::Dtls | Protocol::Stun)

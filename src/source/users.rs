@@ -106,7 +106,7 @@ mod tests {
     fn running(uid: u32, second: i64) -> Observation {
         let credentials = Credentials { euid: Some(uid), ..Credentials::default() };
         let process = ProcessInfo {
-            key: ProcessKey { pid: 300, pidversion: None },
+            key: ProcessKey { pid: 7, pidversion: None },
             parent: None,
             responsible: None,
             ppid: 1,

@@ -202,12 +202,12 @@ fn nearest_attack(suggested: &Exceptions, attacks: &[Stored]) -> String {
     match nearest {
         None => "No attack is known to try it on.".to_owned(),
         Some((failed, attack)) if failed.is_empty() => {
-            format!("CAREFUL: up to its limit it hides a known attack: {}", attack.summary)
+            format!("CAREFUL: up to its limit it hides a known attack: {}", printable(&attack.summary))
         }
         Some((failed, attack)) => format!(
             "The nearest known attack that it does not hide ({} differ): {}",
             failed.join(", "),
-            attack.summary
+            printable(&attack.summary)
         ),
     }
 }
@@ -240,7 +240,7 @@ pub(super) fn test(args: &TestArgs) -> Result<(), Failure> {
     let total: u64 = covered.values().sum();
     writeln!(
         out,
-        "{total} of {} findings would have been covered; {quieter} of them were alerts",
+        "{total} of {} findings would have been covered; {quieter} of them had left as alerts",
         findings.len()
     )?;
     Ok(())
