@@ -1,16 +1,16 @@
 //! `tidemark config`: whether a configuration is right, what is in force and who said so, and what may be said at all.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use super::inputs::Setup;
 use super::{Code, Failure};
 use crate::config::{Layers, schema};
+use crate::managed;
 
 /// Looks at the configuration.
 ///
 /// A value comes from the first of these that has it: `--set` on the command line, a variable of the environment
-/// (`TIDEMARK__DETECTION__LEARN_DAYS`), managed preferences (the key `Settings`), the file, the default.
+/// (`TIDEMARK__DETECTION__LEARN_DAYS`), managed preferences, the file, the default.
 ///
 /// Examples:
 ///   tidemark config check --config tidemark.toml
@@ -60,18 +60,16 @@ struct SchemaArgs {}
 pub(super) struct ServiceSetup {
     #[command(flatten)]
     pub(super) setup: Setup,
-    /// Managed preferences: a property list whose key `Settings` holds the tables of the configuration. One that is not there is no error.
-    #[arg(long, value_name = "PLIST", default_value = MANAGED)]
-    managed: PathBuf,
 }
 
 impl ServiceSetup {
     /// Where the layers are.
     pub(super) fn layers(&self) -> Layers {
+        let setup = self.setup.layers();
         Layers {
-            managed: Some(self.managed.clone()),
+            managed: Some(setup.managed.unwrap_or_else(managed::preferences_file)),
             environment: Layers::environment(),
-            ..self.setup.layers()
+            ..setup
         }
     }
 }
@@ -118,6 +116,3 @@ fn show(args: &ShowArgs) -> Result<(), Failure> {
     out.flush()?;
     Ok(())
 }
-
-/// Where macOS puts what an MDM delivers for this domain.
-const MANAGED: &str = "/Library/Managed Preferences/com.tidemark.daemon.plist";

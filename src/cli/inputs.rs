@@ -33,6 +33,9 @@ pub(super) struct Setup {
     /// Sets one value, whatever the file says: `--set detection.learn_days=3`. May be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Managed preferences, as an MDM ships them: their settings stand above the file's. A file that is not there is no error.
+    #[arg(long, value_name = "FILE")]
+    managed: Option<PathBuf>,
 }
 
 impl Setup {
@@ -42,9 +45,14 @@ impl Setup {
         Ok(effective.config)
     }
 
-    /// The file and the command line, and nothing of this machine: a replay gives the same wherever it runs.
+    /// What the command line names, and nothing of this machine: a replay gives the same wherever it runs.
     pub(super) fn layers(&self) -> Layers {
-        Layers { file: self.config.clone(), flags: self.set.clone(), ..Layers::default() }
+        Layers {
+            file: self.config.clone(),
+            managed: self.managed.clone(),
+            flags: self.set.clone(),
+            ..Layers::default()
+        }
     }
 
     /// The engine's settings from a configuration and the exceptions that it names.

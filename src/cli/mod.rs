@@ -16,6 +16,7 @@ mod feedback;
 mod flows;
 mod generate;
 mod inputs;
+mod mdm;
 mod plot;
 mod processes;
 mod record;
@@ -28,6 +29,7 @@ mod state;
 mod status;
 mod summary;
 mod tail;
+mod test;
 mod top;
 
 use std::process::ExitCode;
@@ -68,6 +70,8 @@ enum Verb {
     Top(top::Args),
     Tail(tail::Args),
     Coverage(coverage::Args),
+    Mdm(mdm::Args),
+    Test(test::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -95,6 +99,8 @@ pub fn main() -> ExitCode {
         Verb::Top(args) => top::run(&args),
         Verb::Tail(args) => tail::run(&args),
         Verb::Coverage(args) => coverage::run(&args),
+        Verb::Mdm(args) => mdm::run(&args),
+        Verb::Test(args) => test::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

@@ -9,22 +9,22 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use super::Config;
 use super::place::{Lines, Origin, join};
 use super::schema::{self, Instead, Unknown};
-use super::{Config, toml_value};
+use crate::managed::Preferences;
 
 /// Where the layers are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layers {
     /// The configuration file.
     pub file: Option<PathBuf>,
-    /// Managed preferences: a property list whose key [`MANAGED_KEY`] holds the tables of the configuration. One that is not there is no
+    /// Managed preferences: a property list of the configuration's tables, with the exceptions beside them. One that is not there is no
     /// error, since a Mac may be unmanaged.
     pub managed: Option<PathBuf>,
     /// Variables whose name begins with [`ENVIRONMENT_PREFIX`], as `TIDEMARK__DETECTION__LEARN_DAYS`, with their values.
@@ -81,7 +81,9 @@ impl Layers {
     pub fn load(&self) -> Result<Effective, Rejected> {
         let mut merged = toml::Table::new();
         let mut origins = BTreeMap::new();
-        for (table, origin) in self.tables()? {
+        let Read { tables, exceptions } = self.read()?;
+        for (table, origin) in tables {
+            give_way(&mut merged, &mut origins, &table);
             lay(&mut merged, &mut origins, "", table, &origin);
         }
         let by_rule = |path: &str, what: String| {
@@ -94,12 +96,17 @@ impl Layers {
             .map_err(|error| by_rule("", error.message().to_owned()))?;
         config.validate().map_err(|(path, what)| by_rule(&path, what))?;
         let folder = self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
-        Ok(Effective { config: config.resolved(&folder), origins })
+        let mut config = config.resolved(&folder);
+        if let Some(path) = exceptions {
+            config.exceptions.managed.get_or_insert(path);
+        }
+        Ok(Effective { config, origins })
     }
 
     /// The layers from the first to the last, each with what names the origin of its keys.
-    fn tables(&self) -> Result<Vec<(toml::Table, OriginOf)>, Rejected> {
+    fn read(&self) -> Result<Read, Rejected> {
         let mut tables = Vec::new();
+        let mut exceptions = None;
         if let Some(path) = &self.file {
             let text = std::fs::read_to_string(path).map_err(|error| {
                 Rejected::one(Origin::File(path.clone(), 0), format!("cannot be read: {error}"))
@@ -110,11 +117,13 @@ impl Layers {
             tables.push((checked(&text, &origin)?, origin));
         }
         if let Some(path) = &self.managed
-            && let Some(table) = managed(path)?
+            && let Some(Preferences { settings, has_exceptions }) = Preferences::read(path)
+                .map_err(|what| Rejected::one(Origin::Managed(path.clone()), what.to_string()))?
         {
+            exceptions = has_exceptions.then(|| path.clone());
             let path = path.clone();
             let origin: OriginOf = Box::new(move |_| Origin::Managed(path.clone()));
-            tables.push((checked(&table.to_string(), &origin)?, origin));
+            tables.push((checked(&settings.to_string(), &origin)?, origin));
         }
         for (name, value) in &self.environment {
             let key = name.trim_start_matches(ENVIRONMENT_PREFIX).to_lowercase().replace("__", ".");
@@ -129,7 +138,7 @@ impl Layers {
             };
             tables.push((checked(&line(key.trim(), value.trim()), &origin)?, origin));
         }
-        Ok(tables)
+        Ok(Read { tables, exceptions })
     }
 
     /// The files that, when they change, make another configuration.
@@ -231,6 +240,13 @@ impl Unknown {
     }
 }
 
+/// The layers from the first to the last, each with what names the origin of its keys, and the managed preferences where they hold
+/// exceptions.
+struct Read {
+    tables: Vec<(toml::Table, OriginOf)>,
+    exceptions: Option<PathBuf>,
+}
+
 /// Says where a key of a layer stands.
 type OriginOf = Box<dyn Fn(&str) -> Origin>;
 
@@ -270,22 +286,15 @@ fn line(key: &str, value: &str) -> String {
     format!("{key} = {}\n", toml::Value::String(value.to_owned()))
 }
 
-/// The tables in managed preferences; none where there is no file or it says nothing of settings.
-fn managed(path: &Path) -> Result<Option<toml::Table>, Rejected> {
-    let wrong = |what: String| Rejected::one(Origin::Managed(path.to_owned()), what);
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(wrong(format!("cannot be read: {error}"))),
-    };
-    let whole = plist::Value::from_reader(io::Cursor::new(bytes))
-        .map_err(|error| wrong(format!("is no property list: {error}")))?;
-    let Some(settings) = whole.as_dictionary().and_then(|all| all.get(MANAGED_KEY)) else { return Ok(None) };
-    match toml_value(settings, MOST_DEPTH) {
-        Some(toml::Value::Table(table)) => Ok(Some(table)),
-        _ => Err(wrong(format!(
-            "`{MANAGED_KEY}` must be a dictionary of text, numbers, truth values, lists and dictionaries"
-        ))),
+/// A fleet's budget takes the place of a Mac's, so that one of a layer below would win over a Mac's budget of a layer above.
+fn give_way(merged: &mut toml::Table, origins: &mut BTreeMap<String, Origin>, above: &toml::Table) {
+    let says = |key| above.get("detection").is_some_and(|table| table.get(key).is_some());
+    if says("alerts_per_mac_per_day")
+        && !says("fleet")
+        && let Some(toml::Value::Table(detection)) = merged.get_mut("detection")
+    {
+        detection.remove("fleet");
+        origins.retain(|key, _| !key.starts_with("detection.fleet"));
     }
 }
 
@@ -345,12 +354,8 @@ fn origin_of<'a>(origins: &'a BTreeMap<String, Origin>, path: &str) -> &'a Origi
     origins.get(path).unwrap_or(&Origin::Default)
 }
 
-/// The key of managed preferences that holds the tables of the configuration.
-pub const MANAGED_KEY: &str = "Settings";
 /// What the names of variables begin with. Two underscores part the tables: `TIDEMARK__DELIVERY__SPOOL_MAX_MIB`.
 pub const ENVIRONMENT_PREFIX: &str = "TIDEMARK__";
-/// The deepest nesting of a setting is `delivery.sink[].tls.ca_file`, 5.
-const MOST_DEPTH: u8 = 16;
 
 #[cfg(test)]
 mod tests {
@@ -368,9 +373,9 @@ mod tests {
         (entry.value.to_string(), entry.origin.to_string())
     }
 
-    const PLIST: &str = r#"<?xml version="1.0"?><plist version="1.0"><dict><key>Settings</key><dict>
+    const PLIST: &str = r#"<?xml version="1.0"?><plist version="1.0"><dict>
         <key>detection</key><dict><key>learn_days</key><integer>9</integer><key>floor_bytes</key><integer>5</integer></dict>
-        </dict><key>Exceptions</key><array/></dict></plist>"#;
+        <key>Exceptions</key><array/></dict></plist>"#;
 
     #[test]
     fn a_later_layer_goes_before_an_earlier_one_key_by_key() {
@@ -435,7 +440,8 @@ mod tests {
         let (folder, mut layers) = file("");
         layers.managed = Some(folder.path().join("none.plist"));
         assert_eq!(layers.load().unwrap().config, Config::default());
-        std::fs::write(folder.path().join("none.plist"), PLIST.replace("Settings", "Other")).unwrap();
+        let empty = r#"<plist version="1.0"><dict/></plist>"#;
+        std::fs::write(folder.path().join("none.plist"), empty).unwrap();
         assert_eq!(layers.load().unwrap().config, Config::default());
         std::fs::write(folder.path().join("none.plist"), "not a property list").unwrap();
         assert!(layers.load().unwrap_err().to_string().contains("property list"));

@@ -8,7 +8,7 @@ mod layers;
 mod place;
 mod schema;
 
-pub use layers::{ENVIRONMENT_PREFIX, Effective, Entry, Fault, Layers, MANAGED_KEY, Rejected};
+pub use layers::{ENVIRONMENT_PREFIX, Effective, Entry, Fault, Layers, Rejected};
 pub use place::Origin;
 pub use schema::schema;
 
@@ -72,27 +72,6 @@ impl Config {
         self.delivery.resolve(folder);
         self
     }
-}
-
-/// A property list's value as TOML's; `None` where TOML has none such, or it is nested too deeply.
-fn toml_value(value: &plist::Value, depth: u8) -> Option<toml::Value> {
-    let depth = depth.checked_sub(1)?;
-    Some(match value {
-        plist::Value::String(text) => toml::Value::String(text.clone()),
-        plist::Value::Boolean(value) => toml::Value::Boolean(*value),
-        plist::Value::Integer(number) => toml::Value::Integer(number.as_signed()?),
-        plist::Value::Real(number) => toml::Value::Float(*number),
-        plist::Value::Array(items) => {
-            toml::Value::Array(items.iter().map(|item| toml_value(item, depth)).collect::<Option<_>>()?)
-        }
-        plist::Value::Dictionary(members) => toml::Value::Table(
-            members
-                .iter()
-                .map(|(key, value)| Some((key.clone(), toml_value(value, depth)?)))
-                .collect::<Option<_>>()?,
-        ),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::channel::bytes::{self, BytesScore};
-use super::channel::combine::{Combined, Offsets, combine};
+use super::channel::combine::{Combined, LEAST_ACTIVE, Offsets, SAME_BYTES_COST, combine};
 use super::host::Host;
 use super::record::Record;
 use super::{Channel, Settings};
@@ -49,18 +49,39 @@ impl View<'_> {
             assessment.bytes.push((channel, score));
             assessment.z.push((channel, self.unless_without(channel, score.z)));
         }
-        let now = self.host.clock.age();
-        let protocol = self.record.and_then(|record| record.protocol(now)).map_or(0.0, |novelty| novelty.z);
-        let initiator = self.record.and_then(|record| record.initiator(now)).map_or(0.0, |novelty| {
-            // The rate of new pairs is the Mac's, so it is not divided among the subjects.
-            novelty.z + libm::log10(f64::from(self.host.active.max(super::channel::combine::LEAST_ACTIVE)))
-        });
-        assessment.z.push((Channel::Protocol, self.unless_without(Channel::Protocol, protocol)));
-        assessment.z.push((Channel::Initiator, self.unless_without(Channel::Initiator, initiator)));
+        assessment.z.extend(self.news());
         assessment.z.sort_unstable_by_key(|(channel, _)| *channel);
         assessment.combined = combine(&assessment.z, &self.offsets());
         assessment.combined.score = assessment.combined.score.min(MOST_SCORE);
         assessment
+    }
+
+    /// Whether it cannot reach the threshold, from what is known without looking into a histogram: bytes that are quiet for their stream are
+    /// taken for as rare as they could be. Most updates end here.
+    pub(super) fn is_quiet(&self) -> bool {
+        if self.settings.bytes_in || self.settings.fan_out {
+            return false;
+        }
+        let (Some(volume), Some(destination)) =
+            (self.at_most(Channel::Volume), self.at_most(Channel::Destination))
+        else {
+            return false;
+        };
+        let [protocol, initiator] = self.news();
+        let z = [(Channel::Volume, volume), (Channel::Destination, destination), protocol, initiator];
+        combine(&z, &self.offsets()).score + SAME_BYTES_COST < self.settings.threshold()
+    }
+
+    /// Z of what was new lately.
+    fn news(&self) -> [(Channel, f64); 2] {
+        let now = self.host.clock.age();
+        let protocol = self.record.and_then(|record| record.protocol(now)).map_or(0.0, |novelty| novelty.z);
+        let initiator = self.record.and_then(|record| record.initiator(now)).map_or(0.0, |novelty| {
+            // The rate of new pairs is the Mac's, so it is not divided among the subjects.
+            novelty.z + libm::log10(f64::from(self.host.active.max(LEAST_ACTIVE)))
+        });
+        [(Channel::Protocol, protocol), (Channel::Initiator, initiator)]
+            .map(|(channel, z)| (channel, self.unless_without(channel, z)))
     }
 
     /// What is taken off the sum.
@@ -99,16 +120,28 @@ impl View<'_> {
         let empty = Scales::default();
         let (scales, priors, hour, day) = self.stream(channel);
         let mut score = bytes::score(scales.unwrap_or(&empty), priors, hour, day, self.age_days);
-        let above_floor = match channel {
+        if !self.is_above_floor(channel) {
+            score.z = 0.0;
+        }
+        score
+    }
+
+    /// The most that Z of a channel can be; `None` where its bytes are not quiet.
+    fn at_most(&self, channel: Channel) -> Option<f64> {
+        if !self.is_above_floor(channel) {
+            return Some(0.0);
+        }
+        let (scales, _, hour, day) = self.stream(channel);
+        bytes::at_most(scales?, hour, day, self.age_days)
+    }
+
+    fn is_above_floor(&self, channel: Channel) -> bool {
+        match channel {
             Channel::Volume => self.day.out >= self.settings.floor_bytes,
             Channel::Destination => self.day.new >= self.settings.floor_bytes,
             Channel::Received => self.day.received >= self.settings.floor_bytes,
             _ => true,
-        };
-        if !above_floor {
-            score.z = 0.0;
         }
-        score
     }
 
     fn unless_without(&self, channel: Channel, z: f64) -> f64 {

@@ -8,6 +8,7 @@ mod budget;
 mod busiest;
 mod channel;
 mod detector;
+mod entry;
 mod explain;
 mod finding;
 mod host;
@@ -15,7 +16,9 @@ mod portrait;
 mod record;
 mod settings;
 mod state;
+mod steps;
 mod transfer;
+mod upkeep;
 
 #[cfg(test)]
 mod tests;

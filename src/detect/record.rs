@@ -1,5 +1,6 @@
 //! What is remembered of a subject's findings.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,33 @@ struct LastAlert {
 }
 
 impl Record {
+    /// The record without what was only news for a while and no longer is.
+    pub(super) fn at(&self, now: Age) -> Cow<'_, Self> {
+        let stale = (self.protocol.is_some() && self.protocol(now).is_none())
+            || (self.initiator.is_some() && self.initiator(now).is_none());
+        if !stale {
+            return Cow::Borrowed(self);
+        }
+        let mut record = self.clone();
+        record.forget_stale(now);
+        Cow::Owned(record)
+    }
+
+    /// Drops what was only news for a while and no longer is.
+    pub(super) fn forget_stale(&mut self, now: Age) {
+        if self.protocol(now).is_none() {
+            self.protocol = None;
+        }
+        if self.initiator(now).is_none() {
+            self.initiator = None;
+        }
+    }
+
+    /// Whether there is nothing to remember.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// A first use of a protocol: the stronger of two counts.
     pub(super) fn protocol_is_new(&mut self, novelty: ProtocolNovelty, now: Age) {
         if self.protocol(now).is_none_or(|known| novelty.z >= known.z) {

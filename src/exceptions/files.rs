@@ -86,16 +86,24 @@ impl Exceptions {
     /// # Errors
     /// Everything that is wrong in any of them.
     pub fn read(paths: &[PathBuf], policy: Policy) -> Result<Self, Rejected> {
-        let mut files = Vec::new();
-        for path in paths {
-            if path.is_dir() {
-                files.extend(toml_files(path)?);
-            } else {
-                files.push(path.clone());
-            }
-        }
-        Self::new(read_files(&files, policy)?)
+        Self::new(read_files(&files(paths)?, policy)?)
     }
+}
+
+/// The files that paths stand for: a folder for its `*.toml` files, by name.
+///
+/// # Errors
+/// Where a folder cannot be read.
+pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Rejected> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            files.extend(toml_files(path)?);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
 }
 
 /// The `*.toml` files of a folder, by name.

@@ -28,7 +28,7 @@ mod tests;
 pub use behaviour::{Behaviour, Code, Program};
 pub use condition::{Condition, Trait, User, Whose};
 pub use expiry::{Due, EXPIRES_SOON_DAYS, Expiry};
-pub use files::{ExceptionError, Rejected, Settings, parse, parse_managed, starter_pack};
+pub use files::{ExceptionError, Rejected, Settings, files, parse, parse_managed, starter_pack};
 pub use ledger::Ledger;
 pub use pattern::{Domain, Glob, Network, Window};
 pub use stored::{NoAlert, Stored};

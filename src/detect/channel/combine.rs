@@ -101,8 +101,8 @@ const JOINING_COST: f64 = 0.9;
 const JOINING_FULL: f64 = 0.7;
 /// Which part of what lies further out counts.
 const JOINING_SHARE: f64 = 0.15;
-/// What the weaker of volume and destination costs beyond λ.
-const SAME_BYTES_COST: f64 = 0.3;
+/// What the weaker of volume and destination costs beyond λ. Where they change places with rising Z, the score falls by no more than this.
+pub(in crate::detect) const SAME_BYTES_COST: f64 = 0.3;
 /// What every further channel costs beyond λ on a subject's first day.
 const FIRST_DAY_COST: f64 = 0.9;
 /// The offset never assumes fewer active subjects: an idle Mac is not a reason to alert.

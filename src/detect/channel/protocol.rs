@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::bytes::round;
-use crate::baseline::{Presence, Priors, ProtocolUse, Protocols, hazard, recurrence};
+use crate::baseline::{Presence, Priors, ProtocolUse, Protocols, Spoken, hazard, recurrence};
 use crate::detect::host::Prevalence;
 
 /// A first use, with the numbers that its score was computed from.
@@ -59,7 +59,7 @@ pub(in crate::detect) fn score(
     prevalence: &Prevalence,
 ) -> ProtocolNovelty {
     let units = history.activity.units();
-    let weight = history.protocols.of(protocol).map_or(0.0, |spoken| spoken.weight);
+    let weight = history.protocols.of(protocol).map_or(0.0, Spoken::weight);
     let kinds = history.protocols.len();
     let hazard = hazard(kinds, units);
     let first_socket = history.silent && !history.expected && history.activity.days >= SILENT_DAYS;
@@ -130,7 +130,7 @@ const SILENT_SCRIPTING_SHARE: f64 = 0.02;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::baseline::{ObservedClock, PortClass};
+    use crate::baseline::{Learning, ObservedClock, PortClass};
     use crate::network::Protocol;
     use crate::observation::{Timestamp, ZoneOffset};
 
@@ -164,7 +164,7 @@ mod tests {
     fn tls_speaker() -> Protocols {
         let mut protocols = Protocols::default();
         protocols.spoke(ProtocolUse { protocol: Protocol::Tls, port: PortClass::WellKnown }, 0);
-        protocols.learn_day(0, 1.0);
+        protocols.learn_day(0, Learning::Full);
         protocols
     }
 
@@ -203,7 +203,7 @@ mod tests {
         let irc = ProtocolUse { protocol: Protocol::Irc, port: PortClass::WellKnown };
         let first = z(Protocol::Irc, &history(&spoken, 20, false));
         spoken.spoke(irc, 1);
-        spoken.learn_day(1, 0.1);
+        spoken.learn_day(1, Learning::Discounted);
         let second = z(Protocol::Irc, &history(&spoken, 20, false));
         assert!(second < first && second > 0.5, "{first} then {second}");
     }
