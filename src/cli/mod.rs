@@ -4,6 +4,7 @@
 //! Data goes to standard output, words for people to standard error.
 
 mod alerts;
+mod audit;
 mod baseline;
 mod calibrate;
 mod config;
@@ -23,6 +24,7 @@ mod record;
 mod replay;
 mod report;
 mod run;
+mod selftest;
 mod sink;
 mod source;
 mod state;
@@ -70,6 +72,8 @@ enum Verb {
     Top(top::Args),
     Tail(tail::Args),
     Coverage(coverage::Args),
+    Selftest(selftest::Args),
+    Audit(audit::Args),
     Mdm(mdm::Args),
     Test(test::Args),
     Completions(generate::CompletionsArgs),
@@ -99,6 +103,8 @@ pub fn main() -> ExitCode {
         Verb::Top(args) => top::run(&args),
         Verb::Tail(args) => tail::run(&args),
         Verb::Coverage(args) => coverage::run(&args),
+        Verb::Selftest(args) => selftest::run(&args),
+        Verb::Audit(args) => audit::run(&args),
         Verb::Mdm(args) => mdm::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),

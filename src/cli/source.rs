@@ -1,6 +1,6 @@
 //! Where a verb that observes takes its observations from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -55,15 +55,23 @@ impl SourceName {
                 let recorded = if path.is_file() {
                     Recorded::Reading(Box::new(opened(path)?))
                 } else {
-                    Recorded::Unopened(path.clone())
+                    Recorded::Unopened(self.clone())
                 };
-                let rung = format!("recording {}", path.display());
+                let rung = format!("{} {}", self.kind(), path.display());
                 let stream: Stream = match pace {
                     Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
                     None => Box::new(recorded),
                 };
                 Ok((stream, Sources { rung, ..Sources::default() }))
             }
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Recording(_) => "recording",
+            Self::Eslogger(_) => "eslogger",
         }
     }
 
@@ -85,33 +93,43 @@ impl SourceName {
 }
 
 /// A recording or a capture.
-fn opened(path: &PathBuf) -> Result<Merged, Failure> {
-    Ok(inputs::open_paths(std::slice::from_ref(path), Origins::Joined, false)?.into_merged())
+fn opened(path: &Path) -> Result<Merged, Failure> {
+    Ok(inputs::open_paths(&[path.to_owned()], Origins::Joined, false)?.into_merged())
 }
 
 /// A recording, or a pipe that will carry one. A pipe tells what it carries only when the other end writes, and a daemon answers before that: it is
 /// opened by whoever reads.
 enum Recorded {
-    Unopened(PathBuf),
+    Unopened(SourceName),
     Reading(Box<Merged>),
+    Following(Box<Live>),
     Failed,
+}
+
+impl Recorded {
+    /// What `eslogger` writes into a pipe happens now and is in order: it is given out at once, under this machine's name. A recording is put in
+    /// order over some seconds of its own time.
+    fn open(name: &SourceName) -> Result<Self, Failure> {
+        match name {
+            SourceName::Recording(path) => Ok(Self::Reading(Box::new(opened(path)?))),
+            SourceName::Eslogger(_) | SourceName::Live => Ok(Self::Following(Box::new(name.follow()?))),
+        }
+    }
 }
 
 impl Iterator for Recorded {
     type Item = Observation;
 
     fn next(&mut self) -> Option<Observation> {
-        if let Self::Unopened(path) = self {
-            *self = match opened(path) {
-                Ok(merged) => Self::Reading(Box::new(merged)),
-                Err(failure) => {
-                    tracing::error!(source = %path.display(), "{}", failure.message);
-                    Self::Failed
-                }
-            };
+        if let Self::Unopened(name) = self {
+            *self = Self::open(name).unwrap_or_else(|failure| {
+                tracing::error!("{}", failure.message);
+                Self::Failed
+            });
         }
         match self {
             Self::Reading(merged) => merged.next(),
+            Self::Following(live) => live.next(),
             Self::Unopened(_) | Self::Failed => None,
         }
     }
