@@ -140,7 +140,7 @@ fn speak(transport: Transport, port: u16, midstream: bool, segments: &[(bool, u3
         server: SocketAddr::from(([198, 51, 100, 7], port)),
         midstream,
     };
-    let mut inspection = identifier.begin(start, &mut identified);
+    let mut inspection = identifier.begin(&start, &mut identified);
     let mut next = [0_u32; 2];
     for (from_client, gap, payload) in segments {
         let sequence = &mut next[usize::from(*from_client)];
@@ -155,10 +155,10 @@ fn speak(transport: Transport, port: u16, midstream: bool, segments: &[(bool, u3
             payload,
             wire_payload,
         };
-        identifier.segment(&mut inspection, segment, &mut identified);
+        identifier.segment(&mut inspection, &start, segment, &mut identified);
         *sequence = sequence.wrapping_add(wire_payload);
     }
-    identifier.finish(inspection, &mut identified);
+    identifier.finish(inspection, &start, &mut identified);
     assert!(identified.protocol.is_some(), "every flow has a label in the end");
     assert_eq!(identifier.held_bytes(), 0, "a flow that ended holds nothing");
 }

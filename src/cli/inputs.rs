@@ -9,9 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Code, Failure, summary};
 use crate::config::{Config, Layers};
-use crate::engine;
 use crate::observation::Observation;
 use crate::source::{Input, Merged, OpenOptions, Origins, SourceReport};
+use crate::{daemon, engine};
 
 /// Input files.
 #[derive(Debug, clap::Args)]
@@ -57,12 +57,7 @@ impl Setup {
 
     /// The engine's settings from a configuration and the exceptions that it names.
     pub(super) fn engine(config: &Config) -> Result<engine::Settings, Failure> {
-        let exceptions = config.exceptions.load().map_err(|error| Failure::new(Code::Config, error))?;
-        Ok(engine::Settings {
-            detection: config.detection.clone(),
-            exceptions: Arc::new(exceptions),
-            ..engine::Settings::default()
-        })
+        daemon::engine_settings(config).map_err(|error| Failure::new(Code::Config, error))
     }
 }
 

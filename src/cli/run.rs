@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::config::ServiceSetup;
-use super::inputs::Setup;
 use super::source::SourceName;
 use super::{Code, Failure, state};
 use crate::alert::Alert;
-use crate::daemon::{self, Wiring};
+use crate::daemon::{self, Configuration, Wiring};
 use crate::sink::spool::{Latest, Queue};
 
 /// Runs in the foreground: takes observations as they come and delivers alerts.
@@ -22,9 +21,12 @@ use crate::sink::spool::{Latest, Queue};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// Where observations come from: `live` (this Mac), `recording:FILE` or `eslogger:-` (standard input).
+    /// Where observations come from: `live` (this Mac), `recording:FILE` or `eslogger:-` (standard input). Several recordings merge by time.
     #[arg(long, value_name = "SOURCE", default_value = "live")]
-    source: SourceName,
+    source: Vec<SourceName>,
+    /// Takes a recording as fast as it was made (1), or so many times as fast; without it, as fast as it can be read.
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    pace: Option<f64>,
     /// The folder that keeps what was learnt (in `baselines`), the spool of events that a receiver has yet to take, and the status.
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE)]
     state: PathBuf,
@@ -38,9 +40,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let layers = args.service.layers();
-    let config = layers.load().map_err(|error| Failure::new(Code::Config, error))?.config;
-    let settings = Setup::engine(&config)?;
-    let source = args.source.open()?;
+    let (configuration, settings) =
+        Configuration::load(layers).map_err(|error| Failure::new(Code::Config, error))?;
+    let (source, sources) = SourceName::open(&args.source, args.pace)?;
     let store = state::open(&args.state.join(BASELINES))?;
     let mut verdicts = Vec::new();
     // What a run that was killed spooled after its last checkpoint is neither told nor numbered again.
@@ -50,15 +52,21 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let engine = state::resume(&store, settings, spooled, &mut verdicts)?;
     let wiring = Wiring {
         state: args.state.clone(),
-        delivery: config.delivery,
+        configuration,
         store: Some(store),
         checkpoint_every: args.checkpoint_every,
         host: host_name(),
         resumed: verdicts,
+        sources,
     };
     let tally = daemon::run(source, engine, wiring).map_err(|error| Failure::new(Code::Io, error))?;
     tracing::info!(observations = tally.observations, "stopped");
     Ok(())
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    let factor: f64 = text.parse().map_err(|_| format!("{text} is no number"))?;
+    if factor.is_finite() && factor > 0.0 { Ok(factor) } else { Err("a pace is more than 0".to_owned()) }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

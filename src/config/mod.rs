@@ -17,7 +17,8 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{detect, exceptions, sink};
+use crate::alert::PrivacySettings;
+use crate::{daemon, detect, exceptions, sink};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +30,10 @@ pub struct Config {
     pub exceptions: exceptions::Settings,
     /// The spool and where alerts go.
     pub delivery: sink::Settings,
+    /// How much of people is told.
+    pub privacy: PrivacySettings,
+    /// What the daemon itself offers.
+    pub daemon: daemon::Settings,
 }
 
 impl Config {
@@ -54,7 +59,8 @@ impl Config {
         self.detection
             .validate()
             .map_err(|error| (format!("detection.{}", error.key), format!("[detection] {error}")))?;
-        self.delivery.validate().map_err(|error| ("delivery".to_owned(), format!("[delivery] {error}")))
+        self.delivery.validate().map_err(|error| ("delivery".to_owned(), format!("[delivery] {error}")))?;
+        self.daemon.validate().map_err(|error| ("daemon".to_owned(), format!("[daemon] {error}")))
     }
 
     /// With paths that start from this folder: a path in a file means the same wherever the command is started.
@@ -62,6 +68,7 @@ impl Config {
         for named in [&mut self.exceptions.directory, &mut self.exceptions.managed].into_iter().flatten() {
             *named = folder.join(&named);
         }
+        self.privacy.resolve(folder);
         self.delivery.resolve(folder);
         self
     }

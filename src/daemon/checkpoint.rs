@@ -34,6 +34,11 @@ impl Keeper {
         }
     }
 
+    /// Something must not wait.
+    pub(super) fn make_due(&mut self) {
+        self.due = Some(Instant::now());
+    }
+
     /// How long until a checkpoint is due.
     pub(super) fn due_in(&self) -> Option<Duration> {
         self.due.map(|due| due.saturating_duration_since(Instant::now()))

@@ -6,7 +6,7 @@ use super::channel::{initiator, protocol};
 use super::detector::Map;
 use super::host::Host;
 use super::record::Record;
-use crate::baseline::{Fingerprint, Network, OptionalStreams, Presence, Priors, SubjectBaseline};
+use crate::baseline::{Fingerprint, Network, Presence, Priors, SubjectBaseline};
 use crate::process::{Identity, Subject};
 
 /// What is kept of a subject.
@@ -71,6 +71,9 @@ impl Entry {
                 expected: settings.expects_sockets(activity.subject.image.as_str()),
                 scripting_host: activity.role.scripting_host,
                 tool: activity.role.tool,
+                newcomer: network.out.day.windows == 0
+                    && !activity.role.tool
+                    && activity.volatile_cdhash.is_none(),
             };
             let novelty = protocol::score(spoken, &history, priors, prevalence);
             record.get_or_insert_default().protocol_is_new(novelty, host.clock.age());
@@ -94,11 +97,7 @@ impl Entry {
         if self.baseline.network.is_some() {
             return false;
         }
-        let mut network = Network::new(&host.clock);
-        if settings.bytes_in || settings.fan_out {
-            network.optional = Some(Box::<OptionalStreams>::default());
-        }
-        self.baseline.network = Some(Box::new(network));
+        self.baseline.network = Some(Box::new(Network::new(&host.clock)));
         self.tool = activity.role.tool;
         host.prevalence.among(activity.role.tool).joined();
         let subjects = images.entry(activity.subject.image.clone()).or_default();

@@ -77,6 +77,25 @@ impl Mac {
         Some(finding)
     }
 
+    /// A flow of these bytes by the tool to where it always goes.
+    fn exchange(&mut self, out: u64, received: u64) -> Option<Finding> {
+        let destination: Arc<str> = "tool.example".into();
+        self.detector.observe(&Activity {
+            time: self.time,
+            zone: UTC,
+            subject: &curl(),
+            role: TOOL,
+            initiator_seen: true,
+            volatile_cdhash: None,
+            protocol: Some(tls()),
+            destination: Some(&destination),
+            bytes_out: out,
+            bytes_in: received,
+            began: true,
+            who: None,
+        })
+    }
+
     /// Days in which an app and a tool do what they always do, two hours of each day.
     fn live(&mut self, days: u64) {
         let (app, tool) =
@@ -444,4 +463,39 @@ fn a_broken_document_is_refused_with_its_line() {
     let text = mac.detector.export().to_text().replace("\"state\":\"03", "\"state\":\"zz");
     let error = Transfer::read(&text).unwrap_err();
     assert!(error.to_string().starts_with("line 2"), "{error}");
+}
+
+#[test]
+fn bytes_received_are_a_channel_where_it_is_switched_on() {
+    let download = |settings: Settings| {
+        let mut mac = Mac::new(settings);
+        mac.live(30);
+        mac.exchange(30_000, 40_000_000_000)
+    };
+    assert_eq!(download(Settings::default()), None, "volume means bytes sent");
+    let finding = download(Settings { bytes_in: true, ..Settings::default() }).expect("a finding");
+    assert!(finding.counts(Channel::Received), "{:?}", finding.channels);
+}
+
+#[test]
+fn the_number_of_flows_is_a_channel_where_it_is_switched_on() {
+    let fan_out = |settings: Settings| {
+        let mut mac = Mac::new(settings);
+        mac.live(30);
+        (0..20_000).find_map(|_| mac.exchange(40, 60))
+    };
+    assert_eq!(fan_out(Settings::default()), None);
+    let finding = fan_out(Settings { fan_out: true, ..Settings::default() }).expect("a finding");
+    assert!(finding.counts(Channel::FanOut), "{:?}", finding.channels);
+}
+
+#[test]
+fn a_channel_that_is_switched_on_later_begins_to_learn() {
+    let mut mac = Mac::new(Settings::default());
+    mac.live(3);
+    mac.detector.set_settings(Settings { bytes_in: true, ..Settings::default() });
+    mac.live(30);
+    let finding = mac.exchange(30_000, 40_000_000_000).expect("a finding");
+    let received = finding.channels.iter().find(|c| c.name == Channel::Received).expect("the channel");
+    assert!(received.counted && received.evidence["day"]["windows"].as_u64() >= Some(29), "{received:?}");
 }

@@ -20,7 +20,7 @@ pub use tally::{SubjectTally, Tally};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::alert::{Alert, FindingKey, Host, Lifecycle, Losses};
+use crate::alert::{Alert, FindingKey, Host, Lifecycle, Losses, Privacy};
 use crate::baseline::Priors;
 use crate::detect::{self, Detector, Digest};
 use crate::exceptions::{Exceptions, Ledger};
@@ -43,6 +43,8 @@ pub struct Settings {
     pub priors: Arc<Priors>,
     /// What the organisation has accepted.
     pub exceptions: Arc<Exceptions>,
+    /// How much of people alerts tell.
+    pub privacy: Privacy,
 }
 
 impl Default for Settings {
@@ -53,6 +55,7 @@ impl Default for Settings {
             detection: detect::Settings::default(),
             priors: Arc::new(Priors::builtin()),
             exceptions: Arc::default(),
+            privacy: Privacy::default(),
         }
     }
 }
@@ -75,6 +78,7 @@ pub struct Engine {
     detector: Detector,
     destinations: Destinations,
     exceptions: Arc<Exceptions>,
+    privacy: Privacy,
     /// Bytes of the hour under exceptions that have a limit.
     ledger: Ledger,
     host: Host,
@@ -107,6 +111,7 @@ impl Engine {
             detector: Detector::new(settings.detection, settings.priors),
             destinations: Destinations::default(),
             exceptions: settings.exceptions,
+            privacy: settings.privacy,
             host: Host { name: Arc::from("unknown"), ..Host::default() },
             ledger: Ledger::default(),
             zone: ZoneOffset::default(),
@@ -153,8 +158,10 @@ impl Engine {
             Observation::Recording(header) => self.begin_recording(header),
             Observation::Exec(exec) => {
                 if let Some(who) = self.processes.exec(exec) {
+                    if let Some(before) = self.memory.ran(&who, exec.message.time) {
+                        self.detector.succeeds(&who.subject, &before);
+                    }
                     self.detector.image_seen(exec.message.time, self.zone, &who.subject, who.role);
-                    self.memory.ran(&who, exec.message.time);
                 }
             }
             Observation::Fork(fork) => self.processes.fork(fork),
@@ -210,10 +217,21 @@ impl Engine {
         &self.coverage
     }
 
+    /// The settings in force, as far as they may change while it runs.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            detection: self.detector.settings().clone(),
+            exceptions: Arc::clone(&self.exceptions),
+            privacy: self.privacy.clone(),
+            ..Settings::default()
+        }
+    }
+
     /// Changes settings and exceptions from here on; what was learnt, what runs and what is open stay.
     pub fn set_settings(&mut self, settings: Settings) {
         self.detector.set_settings(settings.detection);
         self.exceptions = settings.exceptions;
+        self.privacy = settings.privacy;
     }
 
     /// The Mac's baselines.
@@ -297,6 +315,7 @@ impl Engine {
             detector: &mut self.detector,
             destinations: &self.destinations,
             exceptions: &self.exceptions,
+            privacy: &self.privacy,
             ledger: &mut self.ledger,
             host: &self.host,
             zone: self.zone,
