@@ -55,10 +55,12 @@ impl SourceName {
         let named: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
         let rung = format!("recording {}", named.join(", "));
         let is_piped = |source: &Self| matches!(source, Self::Eslogger(path) if path == Path::new("-"));
-        let recorded = if paths.iter().all(|path| path.is_file()) {
-            Recorded::Reading(Box::new(opened(&paths)?))
-        } else {
+        // A file that is not there is said at once, and not when the daemon already runs.
+        let is_pipe = |path: &PathBuf| path == Path::new("-") || (path.exists() && !path.is_file());
+        let recorded = if paths.iter().any(is_pipe) {
             Recorded::Unopened(paths)
+        } else {
+            Recorded::Reading(Box::new(opened(&paths)?))
         };
         let stream: Stream = match pace {
             _ if sources.iter().any(is_piped) => Box::new(WithUsers::new(recorded, login_name)),
