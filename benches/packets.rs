@@ -130,7 +130,7 @@ fn compare(name: &str) {
 fn live_flows() {
     let before = resident();
     // As much as the engine keeps with a flow.
-    let mut table = FlowTable::<[u64; 10]>::new(Limits::default());
+    let mut table = FlowTable::<[u64; 6]>::new(Limits::default());
     let mut frames = Frames::default();
     let server = (Ipv4Addr::new(198, 51, 100, 1), 443);
     for round in 0..10 {

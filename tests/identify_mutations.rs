@@ -20,7 +20,7 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::Path;
 
-use tidemark::network::identify::{Identified, Identifier, Segment, Start};
+use tidemark::network::identify::{Identified, Identifier, Inspection, Segment, Start};
 use tidemark::observation::{LinkType, Observation, Origin, Timestamp, Transport};
 use tidemark::source::capture;
 
@@ -60,13 +60,13 @@ fn mutated_conversations_do_no_harm() {
         open.push(speak(&mut identifier, &conversation, &mut random));
         assert!(identifier.held_bytes() <= CAP);
         if open.len() > OPEN {
-            let (inspection, mut identified) = open.swap_remove(random.below(OPEN));
-            identifier.finish(inspection, &mut identified);
+            let (inspection, start, mut identified) = open.swap_remove(random.below(OPEN));
+            identifier.finish(inspection, &start, &mut identified);
             assert!(identified.protocol.is_some());
         }
     }
-    for (inspection, mut identified) in open {
-        identifier.finish(inspection, &mut identified);
+    for (inspection, start, mut identified) in open {
+        identifier.finish(inspection, &start, &mut identified);
     }
     assert_eq!(identifier.held_bytes(), 0);
     println!("{inputs} mutated inputs from {} conversations", seeds.len());
@@ -77,7 +77,7 @@ fn speak(
     identifier: &mut Identifier,
     conversation: &Conversation,
     random: &mut Random,
-) -> (tidemark::network::identify::Inspection, Identified) {
+) -> (Inspection, Start, Identified) {
     let [client, server] = conversation.ports;
     let start = Start {
         origin: Origin(0),
@@ -87,7 +87,7 @@ fn speak(
         midstream: random.below(8) == 0,
     };
     let mut identified = Identified::default();
-    let mut inspection = identifier.begin(start, &mut identified);
+    let mut inspection = identifier.begin(&start, &mut identified);
     let mut next = [random.next() as u32, random.next() as u32];
     for (place, (from_client, payload)) in conversation.payloads.iter().enumerate() {
         if inspection.is_done() {
@@ -108,10 +108,10 @@ fn speak(
             payload,
             wire_payload: payload.len() as u32 + random.of(&[0, 0, 0, 0, 0, 0, 0, 40]),
         };
-        identifier.segment(&mut inspection, segment, &mut identified);
+        identifier.segment(&mut inspection, &start, segment, &mut identified);
         *sequence = sequence.wrapping_add(payload.len() as u32);
     }
-    (inspection, identified)
+    (inspection, start, identified)
 }
 
 fn mutate(conversation: &mut Conversation, other: &Conversation, random: &mut Random) {

@@ -10,7 +10,7 @@ use tidemark::source::capture;
 use tidemark::source::live::Moment;
 use tidemark::source::network_statistics::{Lookup, Session};
 use tidemark::source::packet_tap;
-use tidemark::source::running::{Listed, UniqueIdentity};
+use tidemark::source::running::{Listed, UniqueIdentity, has_entitlement_in};
 use tidemark::source::unified_log::LogReader;
 
 /// A target's name and what it does.
@@ -140,7 +140,7 @@ fn speak(transport: Transport, port: u16, midstream: bool, segments: &[(bool, u3
         server: SocketAddr::from(([198, 51, 100, 7], port)),
         midstream,
     };
-    let mut inspection = identifier.begin(start, &mut identified);
+    let mut inspection = identifier.begin(&start, &mut identified);
     let mut next = [0_u32; 2];
     for (from_client, gap, payload) in segments {
         let sequence = &mut next[usize::from(*from_client)];
@@ -155,10 +155,10 @@ fn speak(transport: Transport, port: u16, midstream: bool, segments: &[(bool, u3
             payload,
             wire_payload,
         };
-        identifier.segment(&mut inspection, segment, &mut identified);
+        identifier.segment(&mut inspection, &start, segment, &mut identified);
         *sequence = sequence.wrapping_add(wire_payload);
     }
-    identifier.finish(inspection, &mut identified);
+    identifier.finish(inspection, &start, &mut identified);
     assert!(identified.protocol.is_some(), "every flow has a label in the end");
     assert_eq!(identifier.held_bytes(), 0, "a flow that ended holds nothing");
 }
@@ -199,7 +199,7 @@ pub fn unified_log(bytes: &[u8]) {
     LogReader::new(bytes, Origin(0)).for_each(drop);
 }
 
-/// What system calls return on a process: its unique identity, a signing identity, then its arguments.
+/// What system calls return on a process: its unique identity, a signing identity, then its arguments or its entitlements.
 pub fn running(bytes: &[u8]) {
     let (unique, rest) = bytes.split_at(bytes.len().min(UniqueIdentity::LENGTH));
     let (identity, arguments) = rest.split_at(rest.len().min(32));
@@ -210,4 +210,5 @@ pub fn running(bytes: &[u8]) {
         ..Listed::default()
     };
     let _ = listed.observe(Timestamp::EPOCH);
+    let _ = has_entitlement_in(&listed.arguments, "com.apple.developer.endpoint-security.client");
 }

@@ -36,5 +36,6 @@ pub use id::{FindingKey, event_id};
 pub use lifecycle::{Activity, Closed, FORGET_AFTER, Lifecycle, Stage, UPDATE_EVERY};
 pub use privacy::{Mode as PrivacyMode, Privacy, Settings as PrivacySettings};
 pub use read::ReadError;
+pub(crate) use read::native;
 pub use risk::{Risk, RiskFactor};
 pub use words::{bytes_in_words, return_period_in_words};

@@ -36,7 +36,7 @@ pub(super) struct Place {
     #[arg(long, value_name = "FOLDER", default_value = Store::DEFAULT_FOLDER, global = true)]
     store: PathBuf,
     #[command(flatten)]
-    setup: Setup,
+    pub(super) setup: Setup,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -143,17 +143,22 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// An open store that a detector was read from.
-pub(super) struct OpenStore(pub(super) Store);
+pub(super) struct OpenStore {
+    pub(super) store: Store,
+    /// What the engine keeps beside the baselines: a verb leaves it as it was, so that the next run goes on from it.
+    road: Option<Vec<u8>>,
+}
 
 impl OpenStore {
     /// Writes what changed.
     pub(super) fn save(&self, detector: &mut Detector) -> Result<(), Failure> {
-        self.write(&detector.checkpoint())
+        self.write(detector.checkpoint())
     }
 
     /// Writes a checkpoint.
-    pub(super) fn write(&self, checkpoint: &Checkpoint) -> Result<(), Failure> {
-        self.0.write(checkpoint).map_err(|error| Failure::new(Code::Io, error))
+    pub(super) fn write(&self, mut checkpoint: Checkpoint) -> Result<(), Failure> {
+        checkpoint.road.clone_from(&self.road);
+        self.store.write(&checkpoint).map_err(|error| Failure::new(Code::Io, error))
     }
 }
 
@@ -183,7 +188,7 @@ impl Place {
         let settings = self.setup.config()?.detection;
         let detector = Detector::restore(settings, Arc::new(Priors::builtin()), &saved)
             .map_err(|error| Failure::new(Code::BadData, error))?;
-        Ok((OpenStore(store), detector))
+        Ok((OpenStore { store, road: saved.road }, detector))
     }
 }
 

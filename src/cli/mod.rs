@@ -9,6 +9,7 @@ mod baseline;
 mod calibrate;
 mod config;
 mod coverage;
+mod doctor;
 mod evidence;
 mod exceptions;
 mod exit;
@@ -19,6 +20,7 @@ mod generate;
 mod inputs;
 mod mdm;
 mod plot;
+mod printable;
 mod processes;
 mod record;
 mod replay;
@@ -68,14 +70,15 @@ enum Verb {
     Config(config::Args),
     Exceptions(exceptions::Args),
     Sink(sink::Args),
+    Mdm(mdm::Args),
+    Doctor(doctor::Args),
+    Test(test::Args),
     Status(status::Args),
     Top(top::Args),
     Tail(tail::Args),
     Coverage(coverage::Args),
     Selftest(selftest::Args),
     Audit(audit::Args),
-    Mdm(mdm::Args),
-    Test(test::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -99,14 +102,15 @@ pub fn main() -> ExitCode {
         Verb::Config(args) => config::run(&args),
         Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Sink(args) => sink::run(&args),
+        Verb::Mdm(args) => mdm::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
+        Verb::Test(args) => test::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Top(args) => top::run(&args),
         Verb::Tail(args) => tail::run(&args),
         Verb::Coverage(args) => coverage::run(&args),
         Verb::Selftest(args) => selftest::run(&args),
         Verb::Audit(args) => audit::run(&args),
-        Verb::Mdm(args) => mdm::run(&args),
-        Verb::Test(args) => test::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

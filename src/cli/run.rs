@@ -21,9 +21,9 @@ use crate::sink::spool::{Latest, Queue};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// Where observations come from: `live` (this Mac), `recording:FILE` or `eslogger:-` (standard input).
+    /// Where observations come from: `live` (this Mac), `recording:FILE` or `eslogger:-` (standard input). Several recordings merge by time.
     #[arg(long, value_name = "SOURCE", default_value = "live")]
-    source: SourceName,
+    source: Vec<SourceName>,
     /// Takes a recording as fast as it was made (1), or so many times as fast; without it, as fast as it can be read.
     #[arg(long, value_name = "FACTOR", value_parser = factor)]
     pace: Option<f64>,
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let layers = args.service.layers();
     let (configuration, settings) =
         Configuration::load(layers).map_err(|error| Failure::new(Code::Config, error))?;
-    let (source, sources) = args.source.open(args.pace)?;
+    let (source, sources) = SourceName::open(&args.source, args.pace)?;
     let store = state::open(&args.state.join(BASELINES))?;
     let mut verdicts = Vec::new();
     // What a run that was killed spooled after its last checkpoint is neither told nor numbered again.
@@ -93,4 +93,4 @@ pub(super) fn host_name() -> String {
 pub(super) const DEFAULT_STATE: &str = "/Library/Application Support/Tidemark/State";
 
 /// The store's folder has one to itself: a store that cannot be read is set aside as a whole, and the spool must not go with it.
-const BASELINES: &str = "baselines";
+pub(super) const BASELINES: &str = "baselines";

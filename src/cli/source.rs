@@ -9,7 +9,7 @@ use super::{Code, Failure};
 use crate::daemon::Sources;
 use crate::observation::{Observation, Timestamp};
 use crate::source::live::Live;
-use crate::source::{Merged, OpenOptions, Origins, ladder, open};
+use crate::source::{Merged, OpenOptions, Origins, WithUsers, ladder, login_name, open};
 
 /// `--source`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,41 +38,34 @@ impl FromStr for SourceName {
 }
 
 impl SourceName {
-    /// The observations as they stand in the source, and where that is in words: a recording gives the same wherever and whenever it is read, also
-    /// where it is read at a pace.
-    pub(super) fn open(&self, pace: Option<f64>) -> Result<(Stream, Sources), Failure> {
-        match self {
-            Self::Live => {
-                let (live, coverage) = ladder::open().map_err(|error| Failure::new(Code::NoInput, error))?;
-                let sources = Sources {
-                    rung: coverage.to_string(),
-                    refused: coverage.refused.clone(),
-                    blind_spots: coverage.blind_spots().map(str::to_owned).collect(),
-                };
-                Ok((Box::new(live), sources))
-            }
-            Self::Recording(path) | Self::Eslogger(path) => {
-                let recorded = if path.is_file() {
-                    Recorded::Reading(Box::new(opened(path)?))
-                } else {
-                    Recorded::Unopened(self.clone())
-                };
-                let rung = format!("{} {}", self.kind(), path.display());
-                let stream: Stream = match pace {
-                    Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
-                    None => Box::new(recorded),
-                };
-                Ok((stream, Sources { rung, ..Sources::default() }))
+    /// The observations as they stand in these sources, merged by time, and where that is in words: a recording gives the same wherever and
+    /// whenever it is read, also where it is read at a pace. Only what is live gets this machine's names of users.
+    pub(super) fn open(sources: &[Self], pace: Option<f64>) -> Result<(Stream, Sources), Failure> {
+        let mut paths = Vec::new();
+        for source in sources {
+            match source {
+                Self::Live if sources.len() == 1 => return opened_live(),
+                Self::Live => {
+                    let why = "`live` is this Mac, and goes with no recording of one";
+                    return Err(Failure::new(Code::Usage, why));
+                }
+                Self::Recording(path) | Self::Eslogger(path) => paths.push(path.clone()),
             }
         }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Recording(_) => "recording",
-            Self::Eslogger(_) => "eslogger",
-        }
+        let named: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        let rung = format!("recording {}", named.join(", "));
+        let is_piped = |source: &Self| matches!(source, Self::Eslogger(path) if path == Path::new("-"));
+        let recorded = if paths.iter().all(|path| path.is_file()) {
+            Recorded::Reading(Box::new(opened(&paths)?))
+        } else {
+            Recorded::Unopened(paths)
+        };
+        let stream: Stream = match pace {
+            _ if sources.iter().any(is_piped) => Box::new(WithUsers::new(recorded, login_name)),
+            Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
+            None => Box::new(recorded),
+        };
+        Ok((stream, Sources { rung, ..Sources::default() }))
     }
 
     /// The observations as something that happens now: under this machine's name, and with word of the time where nothing comes.
@@ -92,44 +85,45 @@ impl SourceName {
     }
 }
 
-/// A recording or a capture.
-fn opened(path: &Path) -> Result<Merged, Failure> {
-    Ok(inputs::open_paths(&[path.to_owned()], Origins::Joined, false)?.into_merged())
+/// This Mac.
+fn opened_live() -> Result<(Stream, Sources), Failure> {
+    let (live, coverage) = ladder::open().map_err(|error| Failure::new(Code::NoInput, error))?;
+    let sources = Sources {
+        rung: coverage.to_string(),
+        refused: coverage.refused.clone(),
+        blind_spots: coverage.blind_spots().map(str::to_owned).collect(),
+    };
+    Ok((Box::new(WithUsers::new(live, login_name)), sources))
+}
+
+/// Recordings and captures.
+fn opened(paths: &[PathBuf]) -> Result<Merged, Failure> {
+    Ok(inputs::open_paths(paths, Origins::Joined, false)?.into_merged())
 }
 
 /// A recording, or a pipe that will carry one. A pipe tells what it carries only when the other end writes, and a daemon answers before that: it is
 /// opened by whoever reads.
 enum Recorded {
-    Unopened(SourceName),
+    Unopened(Vec<PathBuf>),
     Reading(Box<Merged>),
-    Following(Box<Live>),
     Failed,
-}
-
-impl Recorded {
-    /// What `eslogger` writes into a pipe happens now and is in order: it is given out at once, under this machine's name. A recording is put in
-    /// order over some seconds of its own time.
-    fn open(name: &SourceName) -> Result<Self, Failure> {
-        match name {
-            SourceName::Recording(path) => Ok(Self::Reading(Box::new(opened(path)?))),
-            SourceName::Eslogger(_) | SourceName::Live => Ok(Self::Following(Box::new(name.follow()?))),
-        }
-    }
 }
 
 impl Iterator for Recorded {
     type Item = Observation;
 
     fn next(&mut self) -> Option<Observation> {
-        if let Self::Unopened(name) = self {
-            *self = Self::open(name).unwrap_or_else(|failure| {
-                tracing::error!("{}", failure.message);
-                Self::Failed
-            });
+        if let Self::Unopened(paths) = self {
+            *self = match opened(paths) {
+                Ok(merged) => Self::Reading(Box::new(merged)),
+                Err(failure) => {
+                    tracing::error!("{}", failure.message);
+                    Self::Failed
+                }
+            };
         }
         match self {
             Self::Reading(merged) => merged.next(),
-            Self::Following(live) => live.next(),
             Self::Unopened(_) | Self::Failed => None,
         }
     }

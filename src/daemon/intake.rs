@@ -200,3 +200,92 @@ const GROUP: usize = 512;
 const WAIT: usize = 1_024;
 /// Events that wait while the disk is full: about 16 MB at most.
 const MOST_HELD: usize = 2_048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{Alert, ExceptionSection, samples};
+    use crate::exceptions::Action;
+    use crate::sink::Archived;
+    use crate::sink::spool::Caps;
+
+    struct Place {
+        folder: tempfile::TempDir,
+        spool: Arc<Mutex<Spool>>,
+        accepted: Accepted,
+        intake: Intake,
+    }
+
+    fn place() -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::open(&folder.path().join("spool"), Caps::default()).unwrap();
+        let spool = Arc::new(Mutex::new(spool));
+        let archive = Archive::open(&folder.path().join("findings")).ok();
+        let accepted = Accepted::default();
+        let (followers, _) = broadcast::channel(1);
+        let intake = Intake::new(
+            Arc::clone(&spool),
+            "mac".into(),
+            archive,
+            accepted.clone(),
+            Lost::default(),
+            followers,
+        );
+        Place { folder, spool, accepted, intake }
+    }
+
+    fn excepted(action: Action) -> Alert {
+        let exception = ExceptionSection { id: "X".into(), owner: "it".into(), expires: None, action };
+        Alert { exception: Some(exception), ..samples::plain() }
+    }
+
+    fn spooled(place: &Place) -> u64 {
+        place.spool.lock().unwrap().status().queues["alerts"].appended
+    }
+
+    #[test]
+    fn a_suppressed_finding_is_kept_and_counted_and_not_spooled() {
+        let mut place = place();
+        place.intake.take(&mut vec![
+            Verdict::Suppressed(Box::new(excepted(Action::Suppress))),
+            Verdict::Alert(Box::new(excepted(Action::Lower))),
+            Verdict::Alert(Box::new(samples::plain())),
+        ]);
+        assert!(place.intake.is_waiting());
+        place.intake.commit();
+        assert!(!place.intake.is_waiting());
+        assert_eq!(spooled(&place), 2);
+        assert_eq!(Archived::of(&place.folder.path().join("findings")).unwrap().count(), 3);
+        let status = place.accepted.status();
+        assert_eq!((status.suppressed["X"], status.lowered["X"], status.not_kept), (1, 1, 0));
+    }
+
+    #[test]
+    fn what_the_disk_does_not_take_waits_within_a_bound_and_goes_when_it_does() {
+        let mut place = place();
+        let spool = place.folder.path().join("spool");
+        std::fs::remove_dir_all(&spool).unwrap();
+        let mut verdicts: Vec<_> =
+            (0..=MOST_HELD).map(|_| Verdict::Alert(Box::new(samples::plain()))).collect();
+        place.intake.take(&mut verdicts);
+        assert!(place.intake.has_unspooled(), "a checkpoint would remember what is nowhere");
+        assert_eq!(place.intake.lost.count(), 1);
+        assert_eq!(Archived::of(&place.folder.path().join("findings")).unwrap().count(), 0);
+        std::fs::create_dir(&spool).unwrap();
+        place.intake.commit();
+        assert!(!place.intake.is_waiting());
+        assert_eq!(spooled(&place), MOST_HELD as u64);
+        assert_eq!(place.accepted.status().not_kept, 1);
+        assert_eq!(place.intake.give_up(), 1);
+    }
+
+    #[test]
+    fn an_archive_that_cannot_be_written_holds_up_no_alert() {
+        let mut place = place();
+        std::fs::remove_dir_all(place.folder.path().join("findings")).unwrap();
+        place.intake.take(&mut vec![Verdict::Alert(Box::new(samples::plain()))]);
+        place.intake.commit();
+        assert_eq!(spooled(&place), 1);
+        assert!(!place.intake.is_waiting(), "it is tried again with the next group, and not in a loop");
+    }
+}

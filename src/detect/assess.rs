@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::channel::bytes::{self, BytesScore};
-use super::channel::combine::{Combined, LEAST_ACTIVE, Offsets, SAME_BYTES_COST, combine};
+use super::channel::combine::{Combined, LEAST_ACTIVE, Offsets, combine};
 use super::host::Host;
 use super::record::Record;
 use super::{Channel, Settings};
@@ -69,7 +69,7 @@ impl View<'_> {
         };
         let [protocol, initiator] = self.news();
         let z = [(Channel::Volume, volume), (Channel::Destination, destination), protocol, initiator];
-        combine(&z, &self.offsets()).score + SAME_BYTES_COST < self.settings.threshold()
+        combine(&z, &self.offsets()).score < self.settings.threshold()
     }
 
     /// Z of what was new lately.
@@ -149,6 +149,15 @@ impl View<'_> {
     }
 }
 
+impl Assessment {
+    /// Whether what was sent in the open hour is by itself unusual: the day's sum stays high for the rest of the day, whatever comes.
+    pub(super) fn hour_is_unusual(&self) -> bool {
+        self.bytes.iter().any(|(channel, score)| {
+            self.combined.counted.contains(*channel) && score.hour_z() >= UNUSUAL_HOUR
+        })
+    }
+}
+
 /// The channels over sums that are switched on.
 fn byte_channels(settings: &Settings) -> impl Iterator<Item = Channel> {
     [
@@ -161,6 +170,8 @@ fn byte_channels(settings: &Settings) -> impl Iterator<Item = Channel> {
     .filter_map(|(channel, on)| on.then_some(channel))
 }
 
+/// An hour such as comes once in ten days, in powers of ten of days.
+const UNUSUAL_HOUR: f64 = 1.0;
 /// Channels that are always scored: volume, new destinations, protocol, initiator.
 const CHANNELS: u32 = 4;
 /// A score above this is not told from it: a million days (METHOD.md 2).

@@ -71,6 +71,9 @@ impl Entry {
                 expected: settings.expects_sockets(activity.subject.image.as_str()),
                 scripting_host: activity.role.scripting_host,
                 tool: activity.role.tool,
+                newcomer: network.out.day.windows == 0
+                    && !activity.role.tool
+                    && activity.volatile_cdhash.is_none(),
             };
             let novelty = protocol::score(spoken, &history, priors, prevalence);
             record.get_or_insert_default().protocol_is_new(novelty, host.clock.age());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::assess::Assessment;
 use super::channel::combine::{ChannelSet, Combined};
 use super::channel::initiator::InitiatorNovelty;
 use super::channel::protocol::ProtocolNovelty;
@@ -99,8 +100,10 @@ impl Record {
     }
 
     /// Whether a finding only repeats an alert of the last 24 hours: neither a power of ten above it nor with a new channel, and not high
-    /// or critical. Those leave again with a higher severity, and with bytes once in every clock hour, so that noise before them hides nothing.
-    pub(super) fn repeats(&self, combined: &Combined, severity: Severity, clock: &ObservedClock) -> bool {
+    /// or critical. Those leave again with a higher severity, and with bytes once in every clock hour that is unusual by itself, so that noise
+    /// before them hides nothing and what was sent in the morning is not told all day.
+    pub(super) fn repeats(&self, assessment: &Assessment, severity: Severity, clock: &ObservedClock) -> bool {
+        let combined = &assessment.combined;
         let Some(last) = self.alerted.filter(|last| clock.age().seconds_since(last.age) < SECONDS_PER_DAY)
         else {
             return false;
@@ -108,7 +111,8 @@ impl Record {
         let louder = combined.score >= last.score + LOUDER || combined.counted.exceeds(last.counted);
         let bytes =
             combined.counted.contains(Channel::Volume) || combined.counted.contains(Channel::Destination);
-        let more = severity > last.severity || (bytes && clock.hour() != last.hour);
+        let again = bytes && clock.hour() != last.hour && assessment.hour_is_unusual();
+        let more = severity > last.severity || again;
         let grave = severity >= Severity::High && more;
         !louder && !grave
     }

@@ -7,7 +7,7 @@ use super::entry::{Entry, mark};
 use super::{BaselineState, HeldReason};
 use crate::baseline::{SECONDS_PER_DAY, SubjectBaseline};
 use crate::observation::{Timestamp, ZoneOffset};
-use crate::process::Subject;
+use crate::process::{Identity, Subject};
 
 impl Detector {
     /// Moves the clock, and does what the end of an hour and of a day ask for.
@@ -38,6 +38,28 @@ impl Detector {
             let entry = Entry::new(subject, SubjectBaseline::new(time, &self.host.clock));
             self.subjects.insert(subject.clone(), entry);
         }
+    }
+
+    /// The file that ran as `before` is now `subject`'s, with another signer: it is measured by what the file did until now. Without that, whoever
+    /// takes the place of a program would begin with a history as blank as that of something newly installed.
+    pub fn succeeds(&mut self, subject: &Subject, before: &Identity) {
+        let predecessor = Subject { image: before.clone(), initiator: subject.initiator.clone() };
+        let Some(known) = self.subjects.get(&predecessor).filter(|_| !self.subjects.contains_key(subject))
+        else {
+            return;
+        };
+        let mut entry = Entry { record: None, dirty: false, ..known.clone() };
+        entry.baseline.cdhash = None;
+        self.make_room();
+        if let Some(network) = entry.baseline.network.as_deref() {
+            let prevalence = self.host.prevalence.among(entry.tool);
+            prevalence.joined();
+            network.protocols.iter().for_each(|spoken| prevalence.spoke(spoken.protocol));
+            let subjects = self.images.entry(subject.image.clone()).or_default();
+            *subjects = subjects.saturating_add(1);
+        }
+        mark(&mut entry, subject, &mut self.dirty);
+        self.subjects.insert(subject.clone(), entry);
     }
 
     /// Drops what was only news for a while: most subjects then have no record at all.

@@ -1,6 +1,5 @@
 //! From an update of a flow to a verdict: who, what, how unusual, accepted or not.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,9 @@ use super::{Coverage, Tally, Verdict};
 use crate::alert::{Alert, Detection, Host, Lifecycle, Losses, Privacy};
 use crate::detect::{Activity, Detector, Disposition, ProtocolUse, Severity};
 use crate::exceptions::{Action, Behaviour, Exception, Exceptions, Ledger};
-use crate::network::{Counters, Destinations, Evidence, Flow, FlowUpdate, Phase, Protocol, Reach};
+use crate::network::{
+    Counters, Destination, Destinations, Evidence, Flow, FlowUpdate, Phase, Protocol, Reach,
+};
 
 use crate::observation::{Direction, ZoneOffset};
 use crate::process::{Attribution, Method, Processes};
@@ -20,9 +21,16 @@ use crate::process::{Attribution, Method, Processes};
 pub(super) struct Tag {
     attribution: Attribution,
     /// Bytes that wait until it is known what they are.
-    waiting: Counters,
+    waiting: Waiting,
     /// Whether the detectors have heard of this flow.
     told: bool,
+}
+
+/// Bytes sent and received; a flow's other counters are nobody's question here, and there may be a hundred thousand flows.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Waiting {
+    bytes_out: u64,
+    bytes_in: u64,
 }
 
 /// Everything on the road below the flow table, borrowed for one observation.
@@ -57,7 +65,8 @@ impl Judge<'_> {
                 self.processes.attribute(flow.owner.process, flow.owner.effective_pid, flow.start);
         }
         self.count(flow, &tag.attribution, growth, phase);
-        tag.waiting += growth;
+        tag.waiting.bytes_out = tag.waiting.bytes_out.saturating_add(growth.bytes_out);
+        tag.waiting.bytes_in = tag.waiting.bytes_in.saturating_add(growth.bytes_in);
         let known = flow.identified.protocol.is_some() && tag.attribution.who.is_some();
         if !known && phase != Phase::Ended && time.since(flow.start) < WAIT {
             return;
@@ -69,7 +78,8 @@ impl Judge<'_> {
             return;
         };
         let began = !std::mem::replace(&mut tag.told, true);
-        let Some(destination) = far_end(self.destinations, flow) else { return };
+        let Some(Destination { key: destination, reach }) = far_end(self.destinations, flow) else { return };
+        let at_home = reach == Reach::Private && self.memory.at_home(&destination, time);
         if self.exceptions.counts_traffic() && bytes.bytes_out > 0 {
             let behaviour = Behaviour::new(time, &who, flow, Some(&destination)).of_users(&self.host.users);
             self.exceptions.count(&behaviour, bytes.bytes_out, self.ledger);
@@ -82,8 +92,8 @@ impl Judge<'_> {
             initiator_seen: who.initiator_known && tag.attribution.method != Method::Snapshot,
             volatile_cdhash: who.process.signing.cdhash.filter(|_| who.volatile),
             protocol: protocol_use(flow),
-            destination: Some(&destination),
-            bytes_out: bytes.bytes_out,
+            destination: Some(&destination).filter(|_| !at_home),
+            bytes_out: uploaded(flow, bytes),
             bytes_in: bytes.bytes_in,
             began,
             who: Some(&who),
@@ -147,6 +157,25 @@ pub(super) fn leave(sequence: &mut u64, events: Vec<Alert>, out: &mut Vec<Verdic
     }
 }
 
+/// What counts as sent of what a flow just moved. In a call both sides talk, so of real-time media only what goes out beyond what comes in is an
+/// upload: a first video call is not a first exfiltration, and media that only leave are one.
+fn uploaded(flow: &Flow, moved: Waiting) -> u64 {
+    let media = matches!(
+        flow.identified.protocol,
+        Some(Protocol::Rtp | Protocol::Rtcp | Protocol::Dtls | Protocol::Stun)
+    );
+    if !media || flow.identified.evidence == Evidence::Port {
+        return moved.bytes_out;
+    }
+    let total = flow.counters;
+    let excess = |out: u64, back: u64| out.saturating_sub(back);
+    let before = excess(
+        total.bytes_out.saturating_sub(moved.bytes_out),
+        total.bytes_in.saturating_sub(moved.bytes_in),
+    );
+    excess(total.bytes_out, total.bytes_in).saturating_sub(before).min(moved.bytes_out)
+}
+
 /// What the flow says about the protocols of its subject. A flow that was only attempted says nothing, one that was joined in its middle
 /// nothing that could be new.
 fn protocol_use(flow: &Flow) -> Option<ProtocolUse> {
@@ -160,17 +189,18 @@ fn protocol_use(flow: &Flow) -> Option<ProtocolUse> {
 
 /// The destination that a baseline counts; `None` for what stays on the Mac or the link. Through a proxy it is the host that the proxy
 /// was asked for, wherever the proxy runs.
-fn far_end(destinations: &Destinations, flow: &Flow) -> Option<Arc<str>> {
+fn far_end(destinations: &Destinations, flow: &Flow) -> Option<Destination> {
     let metadata = flow.identified.metadata.as_deref();
     let remote = flow.remote.ip();
     if let Some(asked) = metadata.and_then(|m| m.proxied_to.as_deref()) {
-        return Some(destinations.of(remote, Some(host_of(asked))).key);
+        let asked = destinations.of(remote, Some(host_of(asked)));
+        return Some(Destination { reach: Reach::Global, ..asked });
     }
     let name = metadata.filter(|m| !m.ech).and_then(|m| m.server_name.as_deref());
     let destination = destinations.of(remote, name);
     match destination.reach {
         Reach::Loopback | Reach::LinkLocal | Reach::Multicast => None,
-        Reach::Private | Reach::Global => Some(destination.key),
+        Reach::Private | Reach::Global => Some(destination),
     }
 }
 

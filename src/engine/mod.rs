@@ -158,8 +158,10 @@ impl Engine {
             Observation::Recording(header) => self.begin_recording(header),
             Observation::Exec(exec) => {
                 if let Some(who) = self.processes.exec(exec) {
+                    if let Some(before) = self.memory.ran(&who, exec.message.time) {
+                        self.detector.succeeds(&who.subject, &before);
+                    }
                     self.detector.image_seen(exec.message.time, self.zone, &who.subject, who.role);
-                    self.memory.ran(&who, exec.message.time);
                 }
             }
             Observation::Fork(fork) => self.processes.fork(fork),

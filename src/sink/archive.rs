@@ -176,7 +176,7 @@ impl Iterator for Archived {
                     self.lines = text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
                 }
                 Err(error) => {
-                    tracing::warn!(day = %path.display(), %error, "a day of findings is passed over")
+                    tracing::warn!(day = %path.display(), %error, "a day of findings is passed over");
                 }
             }
         }

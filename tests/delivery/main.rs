@@ -19,3 +19,4 @@ mod real;
 mod recording;
 mod rig;
 mod secure;
+mod verbs;

@@ -54,3 +54,24 @@ fn process(pid: usize, version: usize, path: &str, signing_id: Option<&str>) -> 
         "start_time": at(0),
     })
 }
+
+/// The alerts, as native documents, that these uploads give, each of which the budget lets pass.
+pub(crate) fn alerts(uploads: std::ops::Range<usize>) -> Vec<String> {
+    use tidemark::engine::{Engine, Settings, Verdict};
+    use tidemark::source::{OpenOptions, open_reader};
+
+    let config = tidemark::config::Config::parse(GENEROUS).unwrap();
+    let mut engine = Engine::new(Settings { detection: config.detection, ..Settings::default() });
+    let lines: Vec<_> = std::iter::once(HEADER.to_owned()).chain(uploads.flat_map(upload)).collect();
+    let text = std::io::Cursor::new(lines.join("\n").into_bytes());
+    let source = open_reader(text, std::path::Path::new("made"), &OpenOptions::default()).unwrap();
+    let mut verdicts = Vec::new();
+    for observation in source {
+        engine.observe(&observation, &mut verdicts);
+    }
+    let alert = |verdict| match verdict {
+        Verdict::Alert(alert) => Some(alert.to_json()),
+        _ => None,
+    };
+    verdicts.into_iter().filter_map(alert).collect()
+}

@@ -75,6 +75,11 @@ impl BytesScore {
         })
     }
 
+    /// log10 of the expected days between clock hours like the open one.
+    pub(in crate::detect) fn hour_z(&self) -> f64 {
+        self.hour.z
+    }
+
     /// The numbers behind the score.
     pub(in crate::detect) fn evidence(&self) -> Value {
         let part = |w: &WindowScore| {

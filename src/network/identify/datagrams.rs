@@ -6,7 +6,7 @@ use super::identifier::label;
 use super::inspection::{Active, READING_BYTES, Stage};
 use super::ports::Group;
 use super::recognise::{self, Datagram, Verdict};
-use super::{Identified, Identifier, Segment};
+use super::{Identified, Identifier, Segment, Start};
 use crate::network::protocol::Protocol;
 
 impl Identifier {
@@ -14,12 +14,15 @@ impl Identifier {
     pub(super) fn udp(
         &mut self,
         active: &mut Active,
+        start: &Start,
         segment: &Segment<'_>,
         identified: &mut Identified,
     ) -> bool {
         let mut changed = false;
         if active.stage == Stage::Undecided || active.stage == Stage::Watching(Protocol::Stun) {
-            let Some(protocol) = recognised_datagram(active, segment) else { return false };
+            let Some(protocol) = recognised_datagram(active, start, identified.port_protocol, segment) else {
+                return false;
+            };
             if active.stage == Stage::Watching(protocol) {
                 return false;
             }
@@ -33,13 +36,13 @@ impl Identifier {
         }
         let Stage::Reading(protocol) = active.stage else { return changed };
         let progress = if protocol == Protocol::Quic {
-            self.quic(active, segment.payload, identified, &mut changed)
+            self.quic(active, start, segment.payload, identified, &mut changed)
         } else {
-            let mut notes = Notes::new(&mut identified.metadata, active.ports.server);
+            let mut notes = Notes::new(&mut identified.metadata, start.server.port());
             let mut answers = Answers::default();
             let progress = details::datagram(protocol, segment.payload, &mut notes, &mut answers);
             changed |= notes.changed;
-            self.learn(active, &answers);
+            self.learn(start.origin, &answers);
             progress
         };
         match progress {
@@ -55,6 +58,7 @@ impl Identifier {
     fn quic(
         &mut self,
         active: &mut Active,
+        start: &Start,
         datagram: &[u8],
         identified: &mut Identified,
         changed: &mut bool,
@@ -63,7 +67,7 @@ impl Identifier {
         let mut keys = held.and_then(|ticket| self.pool.slot_mut(ticket)).and_then(|slot| slot.keys.take());
         self.plain.clear();
         let opened = quic::open(datagram, &mut keys, &mut self.plain);
-        let mut notes = Notes::new(&mut identified.metadata, active.ports.server);
+        let mut notes = Notes::new(&mut identified.metadata, start.server.port());
         let frames = quic::crypto_frames(&self.plain);
         // One datagram often has all of it, in order.
         if held.is_none()
@@ -97,7 +101,12 @@ impl Identifier {
 }
 
 /// Asks which protocol a datagram speaks.
-fn recognised_datagram(active: &mut Active, segment: &Segment<'_>) -> Option<Protocol> {
+fn recognised_datagram(
+    active: &mut Active,
+    start: &Start,
+    hint: Option<Protocol>,
+    segment: &Segment<'_>,
+) -> Option<Protocol> {
     let (mut bytes, mut wire_length) =
         (segment.payload, usize::try_from(segment.wire_payload).unwrap_or(usize::MAX));
     if active.stage == Stage::Watching(Protocol::Stun)
@@ -109,15 +118,15 @@ fn recognised_datagram(active: &mut Active, segment: &Segment<'_>) -> Option<Pro
     let datagram = Datagram {
         bytes,
         wire_length,
-        ports: active.ports,
-        hint: active.hint.filter(|_| active.stage == Stage::Undecided),
-        group: Group::of(active.server),
+        ports: start.ports(),
+        hint: hint.filter(|_| active.stage == Stage::Undecided),
+        group: Group::of(start.server.ip()),
         before: own,
         reply: other,
     };
     match recognise::datagram(&datagram) {
         Verdict::Match(protocol) => return Some(protocol),
-        Verdict::Weak(protocol, _) if active.hint == Some(protocol) && active.stage == Stage::Undecided => {
+        Verdict::Weak(protocol, _) if hint == Some(protocol) && active.stage == Stage::Undecided => {
             return Some(protocol);
         }
         Verdict::Weak(protocol, token) => active.suspect(segment.from_client, protocol, token),

@@ -2,14 +2,14 @@
 
 use super::details::Answers;
 use super::expected::Expected;
-use super::inspection::{Active, Inspection, Layer, Stage};
+use super::inspection::{Active, Inspection, Layer, Stage, State};
 use super::pool::Pool;
 use super::ports;
 use super::shared::SharedTexts;
 use super::{Identified, Segment, Start};
 use crate::network::names::Names;
 use crate::network::protocol::{Evidence, Protocol};
-use crate::observation::Transport;
+use crate::observation::{Origin, Transport};
 
 /// Identifies protocols; owns what its inspections share.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Default for Identifier {
 
 impl Identifier {
     /// Begins a flow.
-    pub fn begin(&mut self, start: Start, identified: &mut Identified) -> Inspection {
+    pub fn begin(&mut self, start: &Start, identified: &mut Identified) -> Inspection {
         identified.port_protocol = ports::suggestion(start.transport, start.server.port())
             .or_else(|| ports::suggestion(start.transport, start.client.port()));
         identified.resolved_name = self.names.name_of(start.origin, start.server.ip()).cloned();
@@ -45,7 +45,7 @@ impl Identifier {
                 let announced = start.transport == Transport::Tcp
                     && (self.expected.claim(start.origin, start.server)
                         || self.expected.claim(start.origin, start.client));
-                return Inspection::begin(&start, identified.port_protocol, announced);
+                return Inspection::begin(announced);
             }
             Transport::Icmp => Protocol::Icmp,
             Transport::Icmp6 => Protocol::Icmpv6,
@@ -58,40 +58,72 @@ impl Identifier {
         Inspection::default()
     }
 
-    /// Takes one segment; `true` where `identified` changed.
+    /// Takes one segment of a flow that began like this; `true` where `identified` changed.
     pub fn segment(
         &mut self,
         inspection: &mut Inspection,
+        start: &Start,
         segment: Segment<'_>,
         identified: &mut Identified,
     ) -> bool {
-        let Some(active) = inspection.active() else { return false };
         if segment.syn {
-            *active.base(segment.from_client) = Some(segment.sequence);
+            inspection.note_base(segment.from_client, segment.sequence);
         }
         if segment.wire_payload == 0 {
             return false;
         }
-        active.spoken = true;
-        let attentive = active.pay(&segment);
-        let mut changed = match active.transport {
-            Transport::Tcp => self.tcp(active, &segment, identified),
-            _ => self.udp(active, &segment, identified),
-        };
-        if !attentive && active.stage != Stage::Done {
-            changed |= self.settle(active, identified);
+        match std::mem::take(&mut inspection.0) {
+            State::Done => false,
+            State::Silent(beginning) => {
+                // Most flows are decided here, and need no memory of their own.
+                let mut active = Active::new(beginning);
+                let changed = self.payload(&mut active, start, &segment, identified);
+                if active.stage != Stage::Done {
+                    inspection.0 = State::Active(Box::new(active));
+                }
+                changed
+            }
+            State::Active(mut active) => {
+                let changed = self.payload(&mut active, start, &segment, identified);
+                if active.stage != Stage::Done {
+                    inspection.0 = State::Active(active);
+                }
+                changed
+            }
         }
-        if active.stage == Stage::Done {
-            self.close(inspection, identified);
-        }
-        changed
     }
 
     /// The flow ended: decides what can be decided and gives the buffers back; `true` where `identified` changed.
-    pub fn finish(&mut self, mut inspection: Inspection, identified: &mut Identified) -> bool {
-        let Some(active) = inspection.active() else { return false };
-        let changed = self.settle(active, identified);
-        self.close(&mut inspection, identified);
+    pub fn finish(&mut self, inspection: Inspection, start: &Start, identified: &mut Identified) -> bool {
+        let mut active = match inspection.0 {
+            State::Done => return false,
+            State::Silent(beginning) => Active::new(beginning),
+            State::Active(active) => *active,
+        };
+        let changed = self.settle(&mut active, start, identified);
+        self.close(&mut active, identified);
+        changed
+    }
+
+    fn payload(
+        &mut self,
+        active: &mut Active,
+        start: &Start,
+        segment: &Segment<'_>,
+        identified: &mut Identified,
+    ) -> bool {
+        active.spoken = true;
+        let attentive = active.pay(start.transport, segment);
+        let mut changed = match start.transport {
+            Transport::Tcp => self.tcp(active, start, segment, identified),
+            _ => self.udp(active, start, segment, identified),
+        };
+        if !attentive && active.stage != Stage::Done {
+            changed |= self.settle(active, start, identified);
+        }
+        if active.stage == Stage::Done {
+            self.close(active, identified);
+        }
         changed
     }
 
@@ -111,36 +143,36 @@ impl Identifier {
     }
 
     /// Gives the buffers back, and keeps what was found once where other flows have the same.
-    fn close(&mut self, inspection: &mut Inspection, identified: &mut Identified) {
+    fn close(&mut self, active: &mut Active, identified: &mut Identified) {
         if let Some(metadata) = identified.metadata.as_deref_mut() {
             metadata.alpn.shrink_to_fit();
             metadata.dns_answers.shrink_to_fit();
             self.texts.share(metadata);
         }
-        if let Some(ticket) = inspection.end().and_then(|active| active.ticket) {
+        if let Some(ticket) = active.ticket.take() {
             self.pool.give_back(ticket);
         }
     }
 
     /// Remembers the addresses of an answer.
-    pub(super) fn learn(&mut self, active: &Active, answers: &Answers) {
+    pub(super) fn learn(&mut self, origin: Origin, answers: &Answers) {
         if let Some(name) = &answers.name {
             for address in &answers.addresses {
-                self.names.learn(active.origin, *address, name);
+                self.names.learn(origin, *address, name);
             }
         }
     }
 
     /// Decides with what there is.
-    pub(super) fn settle(&mut self, active: &mut Active, identified: &mut Identified) -> bool {
+    pub(super) fn settle(&mut self, active: &mut Active, start: &Start, identified: &mut Identified) -> bool {
         let mut changed = false;
-        if active.transport == Transport::Tcp && active.stage != Stage::Done {
-            changed = self.examine_buffered(active, &[], true, identified);
+        if start.transport == Transport::Tcp && active.stage != Stage::Done {
+            changed = self.examine_buffered(active, start, &[], true, identified);
         }
         if active.stage == Stage::Undecided {
             let unknown = match active.spoken {
                 // Without a handshake, silence says nothing about an attempt.
-                false if active.midstream => Protocol::Unknown,
+                false if start.midstream => Protocol::Unknown,
                 false => Protocol::Attempted,
                 true if active.looks_encrypted == Some(true) => Protocol::UnknownEncrypted,
                 true => Protocol::Unknown,

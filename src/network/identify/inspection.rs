@@ -1,60 +1,60 @@
 //! The state of one flow's identification.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
+use super::Segment;
 use super::assembly::Limits;
 use super::encrypted::looks_encrypted;
 use super::pool::Ticket;
-use super::recognise::{Ports, Suspicion};
-use super::{Segment, Start};
+use super::recognise::Suspicion;
 use crate::network::protocol::Protocol;
-use crate::observation::{Origin, Timestamp, Transport};
+use crate::observation::{Timestamp, Transport};
 
-/// The state of one flow's identification; one word for a flow that is decided.
+/// The state of one flow's identification: three words, and more only from the first payload that left it open.
 #[derive(Debug, Default)]
-pub struct Inspection(Option<Box<Active>>);
+pub struct Inspection(pub(super) State);
+
+/// How far an inspection is.
+#[derive(Debug, Default)]
+pub(super) enum State {
+    /// Nothing more can be learnt.
+    #[default]
+    Done,
+    /// No payload came yet. Of a flow that nobody answers, none ever will.
+    Silent(Beginning),
+    /// Payload came, and more of it is awaited.
+    Active(Box<Active>),
+}
+
+/// What is known of a flow before its first payload.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beginning {
+    /// An FTP control connection announced it.
+    announced: bool,
+    /// As in [`Active`].
+    bases: [Option<u32>; 2],
+}
 
 impl Inspection {
     /// Whether nothing more can be learnt: further segments need not be handed over.
     #[inline]
     pub fn is_done(&self) -> bool {
-        self.0.is_none()
+        matches!(self.0, State::Done)
     }
 
     /// Begins an inspection of a flow over TCP or UDP.
-    pub(super) fn begin(start: &Start, hint: Option<Protocol>, announced: bool) -> Self {
-        let mut active = Active {
-            stage: Stage::Undecided,
-            origin: start.origin,
-            transport: start.transport,
-            ports: Ports { client: start.client.port(), server: start.server.port() },
-            client: start.client.ip(),
-            server: start.server.ip(),
-            midstream: start.midstream,
-            hint,
-            announced,
-            layer: Layer::Outer,
-            spoken: false,
-            looks_encrypted: None,
-            budget: 0,
-            began: None,
-            bases: [None; 2],
-            suspicions: [None; 2],
-            ticket: None,
+    pub(super) fn begin(announced: bool) -> Self {
+        Self(State::Silent(Beginning { announced, bases: [None; 2] }))
+    }
+
+    /// Takes note of where one end's stream begins.
+    pub(super) fn note_base(&mut self, client: bool, sequence: u32) {
+        let bases = match &mut self.0 {
+            State::Done => return,
+            State::Silent(beginning) => &mut beginning.bases,
+            State::Active(active) => &mut active.bases,
         };
-        active.enter(Stage::Undecided);
-        Self(Some(Box::new(active)))
-    }
-
-    /// The state of an inspection that is not done.
-    pub(super) fn active(&mut self) -> Option<&mut Active> {
-        self.0.as_deref_mut()
-    }
-
-    /// Ends it.
-    pub(super) fn end(&mut self) -> Option<Box<Active>> {
-        self.0.take()
+        *of_end(bases, client) = Some(sequence);
     }
 }
 
@@ -63,20 +63,6 @@ impl Inspection {
 pub(super) struct Active {
     /// Where it stands.
     pub(super) stage: Stage,
-    /// The capture that it belongs to.
-    pub(super) origin: Origin,
-    /// TCP or UDP.
-    pub(super) transport: Transport,
-    /// The ports of both ends.
-    pub(super) ports: Ports,
-    /// The end that sent first.
-    pub(super) client: IpAddr,
-    /// The other end.
-    pub(super) server: IpAddr,
-    /// Its beginning was not seen.
-    pub(super) midstream: bool,
-    /// What the port suggests.
-    pub(super) hint: Option<Protocol>,
     /// An FTP control connection announced it.
     pub(super) announced: bool,
     /// Which layer of it is looked at.
@@ -141,6 +127,25 @@ impl Stage {
 }
 
 impl Active {
+    /// At the first payload.
+    pub(super) fn new(beginning: Beginning) -> Self {
+        let Beginning { announced, bases } = beginning;
+        let mut active = Self {
+            stage: Stage::Undecided,
+            announced,
+            layer: Layer::Outer,
+            spoken: false,
+            looks_encrypted: None,
+            ticket: None,
+            budget: 0,
+            began: None,
+            bases,
+            suspicions: [None; 2],
+        };
+        active.enter(Stage::Undecided);
+        active
+    }
+
     /// Begins a stage.
     pub(super) fn enter(&mut self, stage: Stage) {
         self.stage = stage;
@@ -162,11 +167,11 @@ impl Active {
     }
 
     /// Pays for a packet of payload; `false` where it is the last that the stage sees, since it saw enough of them or lasted too long.
-    pub(super) fn pay(&mut self, segment: &Segment<'_>) -> bool {
+    pub(super) fn pay(&mut self, transport: Transport, segment: &Segment<'_>) -> bool {
         let cost = if segment.payload.len() < SMALL_SEGMENT { SMALL_COST } else { PACKET_COST };
         let began = *self.began.get_or_insert(segment.time);
         // A datagram stands for itself, and its answer may come late; a stream that says nothing keeps buffers.
-        let waits = self.transport == Transport::Udp || segment.time.since(began) <= self.stage.patience();
+        let waits = transport == Transport::Udp || segment.time.since(began) <= self.stage.patience();
         self.budget = self.budget.saturating_sub(cost);
         waits && self.budget > 0
     }
@@ -191,8 +196,7 @@ impl Active {
 
     /// The sequence number of the first byte of one end's stream.
     pub(super) fn base(&mut self, client: bool) -> &mut Option<u32> {
-        let [server_base, client_base] = &mut self.bases;
-        if client { client_base } else { server_base }
+        of_end(&mut self.bases, client)
     }
 
     /// Moves the beginning of both streams on.
@@ -219,6 +223,11 @@ impl Active {
     pub(super) fn look_at(&mut self, payload: &[u8]) {
         self.looks_encrypted.get_or_insert_with(|| looks_encrypted(payload));
     }
+}
+
+fn of_end(bases: &mut [Option<u32>; 2], client: bool) -> &mut Option<u32> {
+    let [server_base, client_base] = bases;
+    if client { client_base } else { server_base }
 }
 
 /// Payload packets until an undecided flow is given up. Of the flows that can be labelled, 98.9 % are by their third.

@@ -111,7 +111,7 @@ pub enum EncryptedDns {
     Doq,
 }
 
-/// What an inspection begins from.
+/// What a flow is before anything was said in it. It is handed over with each segment, since the flow table has it anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Start {
     /// The capture that the flow belongs to.
@@ -124,6 +124,12 @@ pub struct Start {
     pub server: SocketAddr,
     /// The flow was joined in its middle (a TCP flow without its SYN).
     pub midstream: bool,
+}
+
+impl Start {
+    fn ports(&self) -> recognise::Ports {
+        recognise::Ports { client: self.client.port(), server: self.server.port() }
+    }
 }
 
 /// One packet's payload.

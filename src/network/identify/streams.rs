@@ -4,7 +4,7 @@ use super::details::{self, Answers, Conversation, Notes, Progress};
 use super::identifier::label;
 use super::inspection::{Active, Layer, READING_BYTES, Stage};
 use super::recognise::{self, Stream, Verdict};
-use super::{Identified, Identifier, Segment};
+use super::{Identified, Identifier, Segment, Start};
 use crate::network::protocol::Protocol;
 
 impl Identifier {
@@ -12,12 +12,13 @@ impl Identifier {
     pub(super) fn tcp(
         &mut self,
         active: &mut Active,
+        start: &Start,
         segment: &Segment<'_>,
         identified: &mut Identified,
     ) -> bool {
         let mut changed = false;
         if let Stage::Watching(protocol) = active.stage {
-            if !self.watch(active, protocol, segment, identified) {
+            if !self.watch(active, start, protocol, segment, identified) {
                 return false;
             }
             changed = true;
@@ -31,15 +32,17 @@ impl Identifier {
             | match active.ticket {
                 // Nearly always: the first payload, looked at where it lies.
                 None if offset == 0 => {
-                    self.examine_unbuffered(active, segment.from_client, payload, identified)
+                    self.examine_unbuffered(active, start, segment.from_client, payload, identified)
                 }
                 None => {
                     active.ticket = Some(self.pool.take());
-                    self.buffer(active, segment, identified)
+                    self.buffer(active, start, segment, identified)
                 }
-                Some(ticket) if self.pool.slot(ticket).is_some() => self.buffer(active, segment, identified),
+                Some(ticket) if self.pool.slot(ticket).is_some() => {
+                    self.buffer(active, start, segment, identified)
+                }
                 // Its buffers were taken away: what follows cannot be put in order any more.
-                Some(_) => self.settle(active, identified),
+                Some(_) => self.settle(active, start, identified),
             }
     }
 
@@ -47,12 +50,14 @@ impl Identifier {
     fn examine_unbuffered(
         &mut self,
         active: &mut Active,
+        start: &Start,
         from_client: bool,
         payload: &[u8],
         identified: &mut Identified,
     ) -> bool {
         let (client, server): (&[u8], &[u8]) = if from_client { (payload, &[]) } else { (&[], payload) };
-        let seen = self.examine(active, Conversation { client, server, last: false }, payload, identified);
+        let seen =
+            self.examine(active, start, Conversation { client, server, last: false }, payload, identified);
         if active.keeps_payload() {
             let consumed = if from_client { seen.client } else { seen.server };
             let ticket = *active.ticket.insert(self.pool.take());
@@ -68,7 +73,13 @@ impl Identifier {
     }
 
     /// Puts a segment where it belongs and examines what is there.
-    fn buffer(&mut self, active: &mut Active, segment: &Segment<'_>, identified: &mut Identified) -> bool {
+    fn buffer(
+        &mut self,
+        active: &mut Active,
+        start: &Start,
+        segment: &Segment<'_>,
+        identified: &mut Identified,
+    ) -> bool {
         let mut changed = false;
         while let Some(ticket) = active.ticket {
             let limits = active.limits();
@@ -76,7 +87,7 @@ impl Identifier {
             let base = *active.base(segment.from_client).get_or_insert(segment.sequence);
             let Some((offset, payload)) = in_order(base, segment) else { return changed };
             self.pool.write(ticket, segment.from_client, offset, payload, limits);
-            changed |= self.examine_buffered(active, payload, false, identified);
+            changed |= self.examine_buffered(active, start, payload, false, identified);
             if !active.keeps_payload() {
                 self.pool.give_back(ticket);
                 active.ticket = None;
@@ -93,13 +104,14 @@ impl Identifier {
     fn watch(
         &mut self,
         active: &mut Active,
+        start: &Start,
         protocol: Protocol,
         segment: &Segment<'_>,
         identified: &mut Identified,
     ) -> bool {
         if protocol == Protocol::Ftp {
-            let speaker = if segment.from_client { active.client } else { active.server };
-            self.expected.read(active.origin, segment.payload, speaker);
+            let speaker = if segment.from_client { start.client.ip() } else { start.server.ip() };
+            self.expected.read(start.origin, segment.payload, speaker);
             active.stay();
         }
         if !details::begins_tls(segment.payload) || active.layer == Layer::Inner {
@@ -117,6 +129,7 @@ impl Identifier {
     pub(super) fn examine_buffered(
         &mut self,
         active: &mut Active,
+        start: &Start,
         fresh: &[u8],
         last: bool,
         identified: &mut Identified,
@@ -126,7 +139,7 @@ impl Identifier {
         let Some(slot) = self.pool.slot_mut(ticket) else { return false };
         let (client, server) = (std::mem::take(&mut slot.client), std::mem::take(&mut slot.server));
         let conversation = Conversation { client: client.prefix(), server: server.prefix(), last };
-        let seen = self.examine(active, conversation, fresh, identified);
+        let seen = self.examine(active, start, conversation, fresh, identified);
         if let Some(slot) = self.pool.slot_mut(ticket) {
             (slot.client, slot.server) = (client, server);
         }
@@ -138,6 +151,7 @@ impl Identifier {
     fn examine(
         &mut self,
         active: &mut Active,
+        start: &Start,
         conversation: Conversation<'_>,
         fresh: &[u8],
         identified: &mut Identified,
@@ -147,24 +161,27 @@ impl Identifier {
         loop {
             match active.stage {
                 Stage::Undecided => {
-                    let Some(protocol) = recognised(active, &rest, fresh) else { return seen };
+                    let Some(protocol) = recognised(active, start, identified.port_protocol, &rest, fresh)
+                    else {
+                        return seen;
+                    };
                     label(active, protocol, identified);
                     active.enter(Stage::Reading(protocol));
                     seen.changed = true;
                 }
                 Stage::Reading(protocol) => {
-                    let mut notes = Notes::new(&mut identified.metadata, active.ports.server);
+                    let mut notes = Notes::new(&mut identified.metadata, start.server.port());
                     let mut answers = Answers::default();
                     let progress = details::stream(protocol, &rest, &mut notes, &mut answers);
                     seen.changed |= notes.changed;
-                    self.learn(active, &answers);
+                    self.learn(start.origin, &answers);
                     match progress {
                         Progress::More => return seen,
                         Progress::Complete => active.stage = Stage::Done,
                         Progress::Watch if active.layer == Layer::Inner => active.stage = Stage::Done,
                         Progress::Watch => {
                             if protocol == Protocol::Ftp {
-                                self.expected.read(active.origin, fresh, active.client);
+                                self.expected.read(start.origin, fresh, start.client.ip());
                             }
                             active.enter(Stage::Watching(protocol));
                         }
@@ -204,19 +221,25 @@ struct Seen {
 }
 
 /// Asks which protocol both ends of a stream speak.
-fn recognised(active: &mut Active, conversation: &Conversation<'_>, fresh: &[u8]) -> Option<Protocol> {
+fn recognised(
+    active: &mut Active,
+    start: &Start,
+    hint: Option<Protocol>,
+    conversation: &Conversation<'_>,
+    fresh: &[u8],
+) -> Option<Protocol> {
     let Conversation { client, server, last } = *conversation;
     // The port of a proxy says nothing about what passes inside.
-    let hint = active.hint.filter(|_| active.layer == Layer::Outer);
+    let hint = hint.filter(|_| active.layer == Layer::Outer);
     let ask =
-        |bytes, reply| match recognise::stream(&Stream { bytes, reply, ports: active.ports, hint, last }) {
+        |bytes, reply| match recognise::stream(&Stream { bytes, reply, ports: start.ports(), hint, last }) {
             Verdict::Match(protocol) => Some(protocol),
             // Streams have no second datagram that could make a suspicion a proof.
             Verdict::Weak(..) | Verdict::No => None,
         };
     let mut answer = ask(client, server).or_else(|| ask(server, client));
     // Where the beginning is missing, each segment may be the beginning of a message.
-    let incomplete = active.midstream || (client.is_empty() && server.is_empty());
+    let incomplete = start.midstream || (client.is_empty() && server.is_empty());
     if answer.is_none() && incomplete && !fresh.is_empty() {
         answer = ask(fresh, &[]);
     }

@@ -15,7 +15,7 @@ struct Flow {
     time: Timestamp,
     /// Next sequence numbers of server and client.
     next: [u32; 2],
-    transport: Transport,
+    start: Start,
 }
 
 const CLIENT_ISN: u32 = u32::MAX - 20;
@@ -39,9 +39,9 @@ impl Flow {
             identified: Identified::default(),
             time: Timestamp::EPOCH,
             next: [SERVER_ISN, CLIENT_ISN],
-            transport: start.transport,
+            start,
         };
-        flow.inspection = flow.identifier.begin(start, &mut flow.identified);
+        flow.inspection = flow.identifier.begin(&flow.start, &mut flow.identified);
         flow
     }
 
@@ -90,11 +90,12 @@ impl Flow {
 
     fn put(&mut self, from_client: bool, sequence: u32, payload: &[u8], syn: bool) {
         let wire_payload = u32::try_from(payload.len()).unwrap();
-        let sequence = if self.transport == Transport::Tcp { sequence } else { 0 };
+        let sequence = if self.start.transport == Transport::Tcp { sequence } else { 0 };
         let segment =
             Segment { time: self.time, from_client, sequence, syn, end: false, payload, wire_payload };
         let before = self.identified.clone();
-        let changed = self.identifier.segment(&mut self.inspection, segment, &mut self.identified);
+        let changed =
+            self.identifier.segment(&mut self.inspection, &self.start, segment, &mut self.identified);
         assert!(changed || before == self.identified, "a change is told");
     }
 
@@ -105,7 +106,7 @@ impl Flow {
 
     fn end(&mut self) -> Identified {
         let inspection = std::mem::take(&mut self.inspection);
-        self.identifier.finish(inspection, &mut self.identified);
+        self.identifier.finish(inspection, &self.start, &mut self.identified);
         assert_eq!(self.identifier.held_bytes(), 0, "a flow that ended holds nothing");
         self.identified.clone()
     }
@@ -514,9 +515,10 @@ fn other_transports_are_called_by_their_number() {
 fn flows_that_say_nothing_cannot_fill_the_memory() {
     let mut identifier = Identifier::default();
     let mut flows = Vec::new();
+    let start = start(Transport::Tcp, 50_999, false);
     for _ in 0..40_000 {
         let mut identified = Identified::default();
-        let mut inspection = identifier.begin(start(Transport::Tcp, 50_999, false), &mut identified);
+        let mut inspection = identifier.begin(&start, &mut identified);
         let segment = Segment {
             time: Timestamp::EPOCH,
             from_client: true,
@@ -526,13 +528,13 @@ fn flows_that_say_nothing_cannot_fill_the_memory() {
             payload: &[b'?'; 400],
             wire_payload: 400,
         };
-        identifier.segment(&mut inspection, segment, &mut identified);
+        identifier.segment(&mut inspection, &start, segment, &mut identified);
         flows.push(inspection);
         assert!(identifier.held_bytes() <= 1 << 20);
     }
     assert!(identifier.evicted() > 0);
     for inspection in flows {
-        identifier.finish(inspection, &mut Identified::default());
+        identifier.finish(inspection, &start, &mut Identified::default());
     }
     assert_eq!(identifier.held_bytes(), 0);
 }

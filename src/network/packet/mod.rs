@@ -5,8 +5,10 @@
 //! of the payload, never how long it is said to be, and the padding of a short Ethernet frame is not payload.
 //!
 //! A tunnel (IP in IP, IPv6 in IPv4, GRE) is walked into; where its inside cannot be read, the tunnel itself is the datagram. AH and ESP are
-//! not: what uses them is known as `ipsec`. Everything that can nest draws on one budget.
+//! not: what uses them is known as `ipsec`. Everything that can nest draws on one budget. Whether a tunnel over UDP is opened
+//! ([`Datagram::inside_capwap`]) is the caller's choice.
 
+mod capwap;
 mod ip;
 mod link;
 mod transport;

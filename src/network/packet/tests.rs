@@ -200,6 +200,57 @@ fn a_tunnel_that_cannot_be_read_is_a_flow_of_its_own() {
     assert_eq!(datagram(LinkType::RAW, &nested).transport, Transport::Other(4));
 }
 
+/// What an access point sends: preamble, header with this length, binding and flags, its optional part, then a frame.
+fn capwap(header: [u8; 3], optional: &[u8], frame: &[u8]) -> Vec<u8> {
+    udp(
+        end("203.0.113.1:12380"),
+        end("203.0.113.2:5247"),
+        &joined(&[&[0], &header, &[0; 4], optional, frame]),
+    )
+}
+
+#[test]
+fn the_frame_of_a_station_is_found_behind_its_access_point() {
+    let snap = [0xaa, 0xaa, 3, 0, 0, 0, 8, 0];
+    let on_air = |control: [u8; 2]| joined(&[&control, &[0; 22], &snap, &hello()]);
+    let packets = [
+        capwap([2 << 3, 3, 0], &[], &on_air([8, 1])),
+        // Four bytes on the radio and their length, padded; frame control as Cisco's access points hand it on.
+        capwap([4 << 3, 3, 0x20], &[4, 0xbf, 0x23, 0, 0, 0, 0, 0], &on_air([0x11, 8])),
+        capwap([2 << 3, 2, 0], &[], &ethernet(0x0800, &hello())),
+    ];
+    for (place, packet) in packets.iter().enumerate() {
+        let outer = datagram(LinkType::RAW, packet);
+        let Some(Walk::Datagram(inside)) = outer.inside_capwap() else { panic!("packet {place}") };
+        assert_eq!((inside.payload, inside.tunnelled), (&b"hello"[..], true), "packet {place}");
+        assert_eq!(inside.source, end("192.0.2.1:50000"));
+    }
+}
+
+#[test]
+fn what_only_looks_like_an_access_point_stays_what_it_is() {
+    let frame = ethernet(0x0800, &hello());
+    let other_port = udp(
+        end("203.0.113.1:12380"),
+        end("203.0.113.2:5246"),
+        &joined(&[&[0, 16, 2, 0, 0, 0, 0, 0], &frame]),
+    );
+    let beacon = joined(&[&[0x80, 0], &[0; 60]]);
+    for (what, packet) in [
+        ("another port", other_port),
+        ("a sign of life", capwap([2 << 3, 2, 8], &[], &frame)),
+        ("a fragment", capwap([2 << 3, 2, 0x80], &[], &frame)),
+        ("a binding to another radio", capwap([2 << 3, 7, 0], &[], &frame)),
+        ("a header shorter than itself", capwap([1 << 3, 2, 0], &[], &frame)),
+        ("a header longer than the datagram", capwap([31 << 3, 2, 0], &[], &[0; 20])),
+        ("a beacon", capwap([2 << 3, 3, 0], &[], &beacon)),
+        ("no IP", capwap([2 << 3, 2, 0], &[], &ethernet(0x0806, &[0; 28]))),
+        ("nothing", udp(end("203.0.113.1:5247"), end("203.0.113.2:5247"), b"")),
+    ] {
+        assert_eq!(datagram(LinkType::RAW, &packet).inside_capwap(), None, "{what}");
+    }
+}
+
 #[test]
 fn what_is_not_ip_says_so() {
     assert_eq!(walked(LinkType::ETHERNET, &ethernet(0x0806, &[0; 28])), Err(Undecoded::NotIp));
@@ -234,6 +285,8 @@ proptest! {
     #[test]
     fn no_bytes_are_too_strange(link_type in link_types(), frame: Vec<u8>, wire: u32) {
         let _ = walk(link_type, &frame, wire);
+        let _ = datagram(LinkType::RAW, &capwap([2 << 3, 3, 0], &[], &frame)).inside_capwap();
+        let _ = datagram(LinkType::RAW, &udp(end("192.0.2.1:5247"), end("192.0.2.2:9"), &frame)).inside_capwap();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::clock::nanos;
-use super::entry::Flows;
+use super::entry::{Flows, Hot};
 use super::slab::Slot;
 
 /// How long a flow may be silent depends on what it is.
@@ -140,19 +140,20 @@ impl Aging {
         }
     }
 
-    /// The flow was active, and belongs to this class now.
-    #[inline]
+    /// The flow was active, and belongs to this class now: it moves to the young end.
     pub(super) fn touch<T>(&mut self, flows: &mut Flows<T>, slot: Slot, class: Class, steady: u64) {
-        let Some(hot) = flows.hot(slot) else { return };
-        if hot.class == class && steady.saturating_sub(hot.link.queued) < nanos(GRAIN) {
-            return;
-        }
         self.leave(flows, slot);
         if let Some(hot) = flows.hot_mut(slot) {
             hot.class = class;
         }
         self.enter(flows, slot, steady);
     }
+}
+
+/// Whether a flow of this class that is active may stay where it is.
+#[inline]
+pub(super) fn is_in_place(hot: &Hot, class: Class, steady: u64) -> bool {
+    hot.class == class && steady.saturating_sub(hot.link.queued) < nanos(GRAIN)
 }
 
 /// A flow that is active all the time moves in its queue this often.

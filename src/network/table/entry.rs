@@ -8,7 +8,7 @@ use super::reports::LastReport;
 use super::slab::{Slab, Slot};
 use super::tcp::Connection;
 use crate::network::flow::{Counters, Flow, FlowUpdate, Phase};
-use crate::network::identify::{Identifier, Inspection};
+use crate::network::identify::{Identifier, Inspection, Start};
 use crate::observation::Timestamp;
 
 /// The live flows.
@@ -106,10 +106,18 @@ impl<T> Cold<T> {
     /// Gives the inspection back. Where only reports were seen, it knows nothing that they do not.
     pub(super) fn finish_inspection(&mut self, hot: &Hot, identifier: &mut Identifier) -> bool {
         let inspection = std::mem::take(&mut self.inspection);
+        let start = start(&self.flow, hot.client_is_local);
         if self.last_report.is_some() && !hot.saw_payload {
-            identifier.finish(inspection, &mut self.flow.identified.clone());
+            identifier.finish(inspection, &start, &mut self.flow.identified.clone());
             return false;
         }
-        identifier.finish(inspection, &mut self.flow.identified)
+        identifier.finish(inspection, &start, &mut self.flow.identified)
     }
+}
+
+/// What the identification must know of a flow.
+pub(super) fn start(flow: &Flow, client_is_local: bool) -> Start {
+    let Flow { origin, transport, local, remote, midstream, .. } = *flow;
+    let (client, server) = if client_is_local { (local, remote) } else { (remote, local) };
+    Start { origin, transport, client, server, midstream }
 }

@@ -18,13 +18,13 @@ mod tcp;
 
 use self::aging::{Aging, Class};
 use self::clock::Clock;
-use self::entry::{Cold, CountedBy, Flows, Hot};
+use self::entry::{Cold, CountedBy, Flows, Hot, start};
 use self::fragments::Fragments;
 use self::index::{Index, Key};
 use self::slab::Slot;
 use self::tcp::Connection;
 use super::flow::{Counters, Flow, FlowId, FlowUpdate, Phase};
-use super::identify::{Identifier, Start};
+use super::identify::Identifier;
 use super::report::TableReport;
 use crate::observation::Timestamp;
 
@@ -114,13 +114,20 @@ impl<T: Default> FlowTable<T> {
     /// Ends every flow, in the order in which they began, and leaves the table ready for an unrelated input. The account goes on.
     pub fn finish(&mut self, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
         self.tell_growth(tell);
-        let mut live: Vec<_> = self.flows.iter().map(|(slot, cold)| (cold.flow.serial, slot)).collect();
-        live.sort_unstable_by_key(|(serial, _)| *serial);
-        for (_, slot) in live {
+        for slot in self.in_order_of_beginning() {
             self.end(slot, tell);
         }
         self.fragments.clear(&mut self.account.undecoded.orphan_fragment);
         self.clock = Clock::default();
+    }
+
+    /// The live flows, those that began first first.
+    fn in_order_of_beginning(&self) -> Vec<Slot> {
+        // Places alone, for this is when a table may be at its largest.
+        let mut live = Vec::with_capacity(self.flows.len());
+        live.extend(self.flows.iter().map(|(slot, _)| slot));
+        live.sort_unstable_by_key(|slot| self.flows.cold(*slot).map(|cold| cold.flow.serial));
+        live
     }
 
     /// How many flows are live.
@@ -172,16 +179,7 @@ impl<T: Default> FlowTable<T> {
         if let FlowId::Numbered(serial) = &mut flow.id {
             *serial = flow.serial;
         }
-        let (client, server) =
-            if client_is_local { (flow.local, flow.remote) } else { (flow.remote, flow.local) };
-        let start = Start {
-            origin: flow.origin,
-            transport: flow.transport,
-            client,
-            server,
-            midstream: flow.midstream,
-        };
-        let inspection = self.identifier.begin(start, &mut flow.identified);
+        let inspection = self.identifier.begin(&start(&flow, client_is_local), &mut flow.identified);
         let hot = Hot {
             key,
             growth: Counters::default(),
@@ -219,13 +217,16 @@ impl<T: Default> FlowTable<T> {
         if began || identified {
             self.tell_news(slot, began, tell);
         }
+        let steady = self.clock.steady();
         let Some(hot) = self.flows.hot_mut(slot) else { return };
         let waits_anew = !hot.awaits_telling && !hot.growth.is_zero();
         if waits_anew {
             hot.awaits_telling = true;
             self.untold.push(slot);
         }
-        self.aging.touch(&mut self.flows, slot, class, self.clock.steady());
+        if !aging::is_in_place(hot, class, steady) {
+            self.aging.touch(&mut self.flows, slot, class, steady);
+        }
         if waits_anew && self.untold.len() > self.most_untold() {
             self.tell_growth(tell);
         }

@@ -1,8 +1,8 @@
 //! Flows as packets show them.
 
 use super::FlowTable;
-use super::aging::Class;
-use super::entry::Hot;
+use super::aging::{self, Class};
+use super::entry::{Hot, start};
 use super::fragments::{Fragmented, Home, Waiting};
 use super::index::{KERNEL, Key, Sighting};
 use super::slab::Slot;
@@ -19,9 +19,19 @@ impl<T: Default> FlowTable<T> {
         self.account.packets = self.account.packets.saturating_add(1);
         self.account.wire_bytes = self.account.wire_bytes.saturating_add(wire);
         match walk(packet.link_type, &packet.data, packet.wire_length) {
-            Ok(Walk::Datagram(datagram)) => self.datagram(packet, &datagram, tell),
-            Ok(Walk::LaterFragment(fragment)) => self.later_fragment(packet, fragment, tell),
+            Ok(walked) => self.walked(packet, &walked, tell),
             Err(reason) => self.account.undecoded.of(reason).add(1, wire),
+        }
+    }
+
+    fn walked(&mut self, packet: &Packet, walked: &Walk<'_>, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
+        match walked {
+            Walk::Datagram(datagram) => match inside(packet, datagram) {
+                Some(Walk::Datagram(inside)) => self.datagram(packet, &inside, tell),
+                Some(Walk::LaterFragment(inside)) => self.later_fragment(packet, inside, tell),
+                None => self.datagram(packet, datagram, tell),
+            },
+            Walk::LaterFragment(fragment) => self.later_fragment(packet, *fragment, tell),
         }
     }
 
@@ -47,11 +57,24 @@ impl<T: Default> FlowTable<T> {
             hot.connection.observe(outward == hot.client_is_local, header);
         }
         let class = hot.class_now();
+        let finds_owner = hot.finds_owner(packet);
+        // Most packets only count: their flow is known, and waits already to be told.
+        if hot.awaits_telling
+            && !began
+            && !hot.is_inspected
+            && !finds_owner
+            && datagram.first_of.is_none()
+            && aging::is_in_place(hot, class, self.clock.steady())
+        {
+            return;
+        }
         if let Some(key) = datagram.fragments() {
             let of = Fragmented { origin: packet.origin, direction: packet.direction, key };
             self.first_fragment(of, slot, outward);
         }
-        self.adopt(slot, packet);
+        if finds_owner {
+            self.adopt(slot, packet);
+        }
         let identified = self.inspect(slot, outward, datagram);
         self.settle(slot, class, began, identified, tell);
     }
@@ -157,26 +180,15 @@ impl<T: Default> FlowTable<T> {
     }
 
     /// Takes the owner that a packet names, where none is known.
-    #[inline]
     fn adopt(&mut self, slot: Slot, packet: &Packet) {
-        let Some(hot) = self.flows.hot(slot) else { return };
-        let finds_owner = match hot.pid {
-            None => packet.owner.pid.is_some(),
-            Some(KERNEL) => packet.owner.pid.is_some_and(|pid| pid != KERNEL),
-            Some(_) => false,
-        };
-        let finds_effective = !hot.knows_effective && packet.owner.effective_pid.is_some();
-        if !finds_owner && !finds_effective {
-            return;
-        }
         let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
         let owner = &mut cold.flow.owner;
-        if finds_owner {
+        if hot.finds_process(packet) {
             hot.pid = packet.owner.pid;
             owner.process = packet.owner.pid.map(|pid| ProcessKey { pid, pidversion: None });
             owner.name.clone_from(&packet.owner.name);
         }
-        if finds_effective {
+        if hot.finds_effective(packet) {
             hot.knows_effective = true;
             owner.effective_pid = packet.owner.effective_pid;
         }
@@ -203,7 +215,9 @@ impl<T: Default> FlowTable<T> {
             payload: datagram.payload,
             wire_payload: datagram.wire_payload,
         };
-        let learnt = self.identifier.segment(&mut cold.inspection, segment, &mut cold.flow.identified);
+        let start = start(&cold.flow, hot.client_is_local);
+        let learnt =
+            self.identifier.segment(&mut cold.inspection, &start, segment, &mut cold.flow.identified);
         hot.is_inspected = !cold.inspection.is_done();
         learnt
     }
@@ -217,6 +231,33 @@ impl Hot {
             other => other,
         }
     }
+
+    /// Whether a packet names an owner, or whom the owner acts for, where none is known.
+    #[inline]
+    fn finds_owner(&self, packet: &Packet) -> bool {
+        self.finds_process(packet) || self.finds_effective(packet)
+    }
+
+    #[inline]
+    fn finds_process(&self, packet: &Packet) -> bool {
+        match self.pid {
+            None => packet.owner.pid.is_some(),
+            Some(KERNEL) => packet.owner.pid.is_some_and(|pid| pid != KERNEL),
+            Some(_) => false,
+        }
+    }
+
+    #[inline]
+    fn finds_effective(&self, packet: &Packet) -> bool {
+        !self.knows_effective && packet.owner.effective_pid.is_some()
+    }
+}
+
+/// What a tunnel over UDP carries. Not where a process is known to have sent it: it could write there what it liked, and a flow to an
+/// honest server would stand where its own should.
+#[inline]
+fn inside<'a>(packet: &Packet, datagram: &Datagram<'a>) -> Option<Walk<'a>> {
+    if packet.owner.pid.is_some() { None } else { datagram.inside_capwap() }
 }
 
 #[inline]

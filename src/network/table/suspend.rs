@@ -37,10 +37,8 @@ impl<T: Default> FlowTable<T> {
     /// Ends the run. Flows of packets end and are told: what a packet would find in another run is another state of its connection. Flows
     /// that are reported are given back as they stand, what was not told of them included.
     pub fn suspend(mut self, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) -> Suspended<T> {
-        let mut live: Vec<_> = self.flows.iter().map(|(slot, cold)| (cold.flow.serial, slot)).collect();
-        live.sort_unstable_by_key(|(serial, _)| *serial);
         let mut flows = Vec::new();
-        for (_, slot) in live {
+        for slot in self.in_order_of_beginning() {
             let Some((hot, cold)) = self.flows.both_mut(slot) else { continue };
             let Some(last_report) = cold.last_report.as_deref().copied() else {
                 self.end(slot, tell);

@@ -274,6 +274,20 @@ fn what_a_tunnel_carries_is_not_counted_twice_for_the_process_inside() {
 }
 
 #[test]
+fn a_tunnel_over_udp_is_opened_unless_a_process_sent_it() {
+    let inside = frames::tcp(end("10.0.0.9:50000"), end("198.51.100.7:443"), TcpFlags::SYN, 1, b"");
+    let payload = [&[0, 2 << 3, 2, 0, 0, 0, 0, 0][..], &frames::ethernet(0x0800, &inside)].concat();
+    let outer = packet(0.0, frames::udp(end("192.0.2.1:12380"), end("203.0.113.2:5247"), &payload));
+    let far_end = |packet: &Packet| {
+        let mut bench = Bench::new();
+        bench.packet(packet);
+        bench.flows().remove(0).remote
+    };
+    assert_eq!(far_end(&outer), end("198.51.100.7:443"));
+    assert_eq!(far_end(&of(outer, Some(Direction::Outbound), Some(7))), end("203.0.113.2:5247"));
+}
+
+#[test]
 fn invented_owners_of_one_connection_are_few_at_a_time() {
     let mut bench = Bench::new();
     for pid in 1..=1_000 {

@@ -1,6 +1,5 @@
 //! The last steps from a record to an observation, and the count of what did not get there.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::window::{Shortage, Window};
@@ -16,8 +15,10 @@ pub(super) struct Account {
     pub(super) origin: Origin,
     names: Names,
     latest: Option<Timestamp>,
-    /// What the last record said: a packet at most, and what was lost before it.
-    ready: VecDeque<Observation>,
+    /// What the last record told of a loss.
+    gap: Option<Box<Gap>>,
+    /// The packet of the last record.
+    packet: Option<Packet>,
 }
 
 /// Nothing more can be read; the report says why, unless it is the end of the input.
@@ -32,7 +33,8 @@ impl Account {
             origin,
             names: Names::default(),
             latest: None,
-            ready: VecDeque::new(),
+            gap: None,
+            packet: None,
         }
     }
 
@@ -65,10 +67,13 @@ impl Account {
         Stop
     }
 
-    /// The next observation that is ready.
+    /// What is left of the last record: what was lost before its packet, then the packet.
     #[inline]
     pub(super) fn next(&mut self) -> Option<Observation> {
-        self.ready.pop_front()
+        if let Some(gap) = self.gap.take() {
+            return Some(Observation::Gap(gap));
+        }
+        self.packet.take().map(Observation::Packet)
     }
 
     /// Yields the packet of the record at `at`, without its PKTAP header.
@@ -78,14 +83,14 @@ impl Account {
             return self.tapped(at, packet);
         }
         self.count(packet.time);
-        self.ready.push_back(Observation::Packet(packet));
+        self.packet = Some(packet);
     }
 
     #[cold]
     fn tapped(&mut self, at: u64, mut packet: Packet) {
         if self.unwrap(at, &mut packet) {
             self.count(packet.time);
-            self.ready.push_back(Observation::Packet(packet));
+            self.packet = Some(packet);
         }
     }
 
@@ -93,7 +98,7 @@ impl Account {
     pub(super) fn gap(&mut self, time: Timestamp, lost: u64) {
         self.count(time);
         let source = Arc::clone(&self.report.name);
-        self.ready.push_back(Observation::Gap(Box::new(Gap { time, source, lost: Some(lost) })));
+        self.gap = Some(Box::new(Gap { time, source, lost: Some(lost) }));
     }
 
     /// Takes the PKTAP header off; whether there is a packet behind it.

@@ -1,10 +1,12 @@
 //! pcap: one link type, one clock, a header of 16 bytes in front of each frame (draft-ietf-opsawg-pcap).
 
-use crate::observation::{Direction, LinkType, Observation, Packet, PacketOwner, Timestamp};
-use crate::source::{Source, SourceReport};
+use bytes::Buf;
+
+use crate::observation::{Direction, LinkType, Packet, PacketOwner, Timestamp};
 
 use super::account::{Account, Stop};
 use super::fields::{ByteOrder, Fields};
+use super::records::Records;
 use super::window::Window;
 use super::{CREDIBLE_LENGTH, CaptureError, LONGEST_FRAME, MAGIC_BYTES};
 
@@ -90,7 +92,24 @@ impl Reader {
         Ok(Self { window, account, format, lengths, link_type })
     }
 
-    /// Reads the next record, which may yield nothing.
+    /// A record that is too long: passed over where its length is credible.
+    fn pass_over(&mut self, at: u64, captured: u32) -> Result<(), Stop> {
+        let what = format!("record length {captured} is over the limit of {LONGEST_FRAME} bytes");
+        if captured > CREDIBLE_LENGTH {
+            return Err(self.account.refuse(at, what));
+        }
+        let record_bytes = self.format.record_header_bytes() as u64 + u64::from(captured);
+        match self.window.skip(record_bytes) {
+            Ok(()) => {
+                self.account.skip(at, what);
+                Ok(())
+            }
+            Err(shortage) => Err(self.account.stop(at, &self.window, record_bytes, shortage)),
+        }
+    }
+}
+
+impl Records for Reader {
     fn record(&mut self) -> Result<(), Stop> {
         let at = self.window.position();
         let header_bytes = self.format.record_header_bytes();
@@ -109,8 +128,8 @@ impl Reader {
         if let Err(shortage) = self.window.peek(record_bytes) {
             return Err(self.account.stop(at, &self.window, record_bytes as u64, shortage));
         }
-        self.window.advance(header_bytes);
-        let data = self.window.split(captured);
+        let mut data = self.window.split(record_bytes);
+        data.advance(header_bytes);
         let wire_length = header.original.max(header.captured);
         if wire_length > CREDIBLE_LENGTH {
             self.account
@@ -132,46 +151,16 @@ impl Reader {
         Ok(())
     }
 
-    /// A record that is too long: passed over where its length is credible.
-    fn pass_over(&mut self, at: u64, captured: u32) -> Result<(), Stop> {
-        let what = format!("record length {captured} is over the limit of {LONGEST_FRAME} bytes");
-        if captured > CREDIBLE_LENGTH {
-            return Err(self.account.refuse(at, what));
-        }
-        let record_bytes = self.format.record_header_bytes() as u64 + u64::from(captured);
-        match self.window.skip(record_bytes) {
-            Ok(()) => {
-                self.account.skip(at, what);
-                Ok(())
-            }
-            Err(shortage) => Err(self.account.stop(at, &self.window, record_bytes, shortage)),
-        }
+    fn position(&self) -> u64 {
+        self.window.position()
     }
-}
 
-impl Iterator for Reader {
-    type Item = Observation;
-
-    fn next(&mut self) -> Option<Observation> {
-        loop {
-            if let Some(observation) = self.account.next() {
-                return Some(observation);
-            }
-            if self.account.report.ended_early.is_some() {
-                return None;
-            }
-            let result = self.record();
-            self.account.report.bytes = self.window.position();
-            if let Err(Stop) = result {
-                return None;
-            }
-        }
+    fn account(&self) -> &Account {
+        &self.account
     }
-}
 
-impl Source for Reader {
-    fn report(&self) -> &SourceReport {
-        &self.account.report
+    fn account_mut(&mut self) -> &mut Account {
+        &mut self.account
     }
 }
 

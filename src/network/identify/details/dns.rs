@@ -60,12 +60,11 @@ fn read_message(message: &[u8], notes: &mut Notes<'_>, answers: &mut Answers) ->
         cursor.skip(4)?;
         asked = asked.or(Some(name));
     }
-    let asked = asked.and_then(|name| text::host(&name));
-    let read = notes.read();
-    if let Some(asked) = &asked
-        && read.is_none_or(|metadata| metadata.dns_query.is_none())
+    // A resolver's flow has many questions, and only the first is kept: the others become text only where they name addresses.
+    if notes.read().is_none_or(|metadata| metadata.dns_query.is_none())
+        && let Some(question) = asked.as_deref().and_then(text::host)
     {
-        notes.write().dns_query = Some(Arc::clone(asked));
+        notes.write().dns_query = Some(question);
     }
     if !response {
         return Some(());
@@ -74,7 +73,7 @@ fn read_message(message: &[u8], notes: &mut Notes<'_>, answers: &mut Answers) ->
     let keep = notes.read().is_none_or(|metadata| metadata.dns_answers.is_empty());
     let mut texts = Vec::new();
     for _ in 0..records.min(MOST_ANSWERS) {
-        let Some(answer) = read_answer(message, &mut cursor) else { break };
+        let Some(answer) = read_answer(message, &mut cursor, keep) else { break };
         if let Answer::Address(address) = answer {
             answers.addresses.push(address);
         }
@@ -82,7 +81,9 @@ fn read_message(message: &[u8], notes: &mut Notes<'_>, answers: &mut Answers) ->
             texts.push(text);
         }
     }
-    answers.name = asked;
+    if !answers.addresses.is_empty() {
+        answers.name = asked.as_deref().and_then(text::host);
+    }
     if !texts.is_empty() {
         notes.write().dns_answers = texts;
     }
@@ -108,7 +109,8 @@ impl Answer {
     }
 }
 
-fn read_answer<'a>(message: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Answer> {
+/// Reads a record: one that names no address only where it is wanted.
+fn read_answer<'a>(message: &'a [u8], cursor: &mut Cursor<'a>, wants_all: bool) -> Option<Answer> {
     skip_name(cursor)?;
     let kind = cursor.u16_be()?;
     cursor.skip(6)?;
@@ -117,6 +119,7 @@ fn read_answer<'a>(message: &'a [u8], cursor: &mut Cursor<'a>) -> Option<Answer>
     let answer = match kind {
         1 => data.array::<4>().map(|octets| Answer::Address(Ipv4Addr::from(octets).into())),
         28 => data.array::<16>().map(|octets| Answer::Address(Ipv6Addr::from(octets).into())),
+        _ if !wants_all => None,
         2 | 5 | 12 | 39 => read_name(message, &mut data).map(Answer::Name),
         15 => data.skip(2).and_then(|()| read_name(message, &mut data)).map(Answer::Name),
         33 => data.skip(4).and_then(|()| {

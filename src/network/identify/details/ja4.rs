@@ -48,7 +48,7 @@ pub(super) fn fingerprint(hello: &ClientHello<'_>, carrier: Carrier) -> Arc<str>
     text.push(last);
     ciphers.sort_unstable();
     text.push('_');
-    text.push_str(&truncated_hash(&ciphers, &[]));
+    push_truncated_hash(&mut text, &ciphers, &[]);
     let mut signatures = hello.extension(SIGNATURE_ALGORITHMS).unwrap_or(crate::cursor::Cursor::new(&[]));
     let _length = signatures.u16_be();
     let signatures: Values =
@@ -56,7 +56,7 @@ pub(super) fn fingerprint(hello: &ClientHello<'_>, carrier: Carrier) -> Arc<str>
     extensions.retain(|kind| !matches!(*kind, SERVER_NAME | ALPN));
     extensions.sort_unstable();
     text.push('_');
-    text.push_str(&truncated_hash(&extensions, &signatures));
+    push_truncated_hash(&mut text, &extensions, &signatures);
     text.into()
 }
 
@@ -85,32 +85,38 @@ fn alpn_ends(hello: &ClientHello<'_>) -> [char; 2] {
     if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
         return [char::from(*first), char::from(*last)];
     }
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    [digit(first >> 4), digit(last & 0x0f)]
+    let ([digit, _], [_, last_digit]) = (hex(*first), hex(*last));
+    [digit, last_digit].map(char::from)
 }
 
 /// Twelve hex digits of the hash of the values in hex, joined by commas; `more` follows behind an underscore where there is any.
-fn truncated_hash(values: &[u16], more: &[u16]) -> String {
+fn push_truncated_hash(text: &mut String, values: &[u16], more: &[u16]) {
     if values.is_empty() {
-        return "0".repeat(HASH_DIGITS);
+        text.extend(std::iter::repeat_n('0', 2 * HASH_BYTES));
+        return;
     }
-    let mut list = String::with_capacity(5 * (values.len() + more.len()));
-    for (part, separator) in [(values, ""), (more, "_")] {
+    // Byte by byte and not through `fmt`, which would take as long as the hash itself.
+    let mut list: SmallVec<[u8; 256]> = SmallVec::new();
+    for (part, separator) in [(values, None), (more, Some(b'_'))] {
         for (at, value) in part.iter().enumerate() {
-            list.push_str(if at == 0 { separator } else { "," });
-            let _ = write!(list, "{value:04x}");
+            list.extend(if at == 0 { separator } else { Some(b',') });
+            list.extend(value.to_be_bytes().into_iter().flat_map(hex));
         }
     }
-    let mut hash = String::with_capacity(HASH_DIGITS);
-    for byte in Sha256::digest(list.as_bytes()).iter().take(HASH_DIGITS / 2) {
-        let _ = write!(hash, "{byte:02x}");
-    }
-    hash
+    let hash = Sha256::digest(&list);
+    text.extend(hash.iter().take(HASH_BYTES).copied().flat_map(hex).map(char::from));
+}
+
+/// The two hex digits of a byte.
+fn hex(byte: u8) -> [u8; 2] {
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+    [digit(byte >> 4), digit(byte & 0x0f)]
 }
 
 /// Characters of a fingerprint.
 const LENGTH: usize = 36;
-const HASH_DIGITS: usize = 12;
+/// Bytes of a hash that are shown.
+const HASH_BYTES: usize = 6;
 const SERVER_NAME: u16 = 0;
 const SIGNATURE_ALGORITHMS: u16 = 13;
 const ALPN: u16 = 16;

@@ -2,7 +2,7 @@
 
 /// The first line without its end; `None` until the line feed has come.
 pub(in super::super) fn line(bytes: &[u8]) -> Option<&[u8]> {
-    let end = bytes.iter().take(LONGEST_LINE).position(|byte| *byte == b'\n')?;
+    let end = memchr::memchr(b'\n', bytes.get(..bytes.len().min(LONGEST_LINE))?)?;
     let line = bytes.get(..end)?;
     Some(line.strip_suffix(b"\r").unwrap_or(line))
 }
@@ -11,7 +11,7 @@ pub(in super::super) fn line(bytes: &[u8]) -> Option<&[u8]> {
 pub(in super::super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
-        let end = rest.iter().position(|byte| *byte == b'\n')?;
+        let end = memchr::memchr(b'\n', rest)?;
         let (line, tail) = rest.split_at_checked(end)?;
         rest = tail.get(1..)?;
         Some(line.strip_suffix(b"\r").unwrap_or(line))

@@ -11,11 +11,11 @@ use self::blocks::{Captured, Interface, Malformed, Notes, Process, Statistics};
 use self::layout::{BYTE_ORDER_MARK, LONGEST_BLOCK, MOST_INTERFACES, MOST_PROCESSES, kind};
 use super::account::{Account, Stop};
 use super::fields::{ByteOrder, Fields};
+use super::records::Records;
 use super::window::Window;
 use super::{CREDIBLE_LENGTH, CaptureError, LONGEST_FRAME, MAGIC_BYTES};
 use crate::cursor::Cursor;
-use crate::observation::{Observation, Packet, PacketOwner, Timestamp};
-use crate::source::{Source, SourceReport};
+use crate::observation::{Packet, PacketOwner, Timestamp};
 
 /// The first block's type, the same in both byte orders.
 pub(super) const MAGIC: [u8; MAGIC_BYTES] = kind::SECTION_HEADER.to_be_bytes();
@@ -49,44 +49,6 @@ impl Reader {
         let order =
             byte_order(window.peek(SHORTEST_BLOCK as usize)?).ok_or(CaptureError::Unrecognised(MAGIC))?;
         Ok(Self { window, account, section: Section::new(order) })
-    }
-
-    /// Reads the next block, which may yield nothing.
-    fn block(&mut self) -> Result<(), Stop> {
-        let block = self.block_header()?;
-        let order = self.section.order;
-        match block.kind {
-            kind::ENHANCED_PACKET | kind::SIMPLE_PACKET | kind::PACKET => {
-                let parsed =
-                    self.whole(block)?.and_then(|bytes| Ok((Captured::parse(&bytes, order)?, bytes)));
-                if let Some((captured, bytes)) = self.counted(block, parsed) {
-                    self.packet(block, &captured, bytes);
-                }
-            }
-            kind::INTERFACE_DESCRIPTION => {
-                let parsed = self.whole(block)?.and_then(|bytes| Interface::parse(&bytes, order));
-                let interface = self.counted(block, parsed);
-                self.add_interface(block, interface);
-            }
-            kind::PROCESS_INFORMATION => {
-                let parsed = self.whole(block)?.and_then(|bytes| Process::parse(&bytes, order));
-                let process = self.counted(block, parsed);
-                self.add_process(block, process);
-            }
-            kind::INTERFACE_STATISTICS => {
-                let parsed = self.whole(block)?.and_then(|bytes| Statistics::parse(&bytes, order));
-                if let Some(statistics) = self.counted(block, parsed) {
-                    self.losses(block, &statistics);
-                }
-            }
-            kind::SECTION_HEADER => {
-                self.check_version(block)?;
-                self.pass_over(block)?;
-            }
-            // Names, secrets, journals, custom blocks and whatever is invented next.
-            _ => self.pass_over(block)?,
-        }
-        Ok(())
     }
 
     /// Type and length of the next block. A section header begins the new section here, since its own length is in the order that it states.
@@ -280,29 +242,54 @@ impl Reader {
     }
 }
 
-impl Iterator for Reader {
-    type Item = Observation;
-
-    fn next(&mut self) -> Option<Observation> {
-        loop {
-            if let Some(observation) = self.account.next() {
-                return Some(observation);
+impl Records for Reader {
+    fn record(&mut self) -> Result<(), Stop> {
+        let block = self.block_header()?;
+        let order = self.section.order;
+        match block.kind {
+            kind::ENHANCED_PACKET | kind::SIMPLE_PACKET | kind::PACKET => {
+                let parsed =
+                    self.whole(block)?.and_then(|bytes| Ok((Captured::parse(&bytes, order)?, bytes)));
+                if let Some((captured, bytes)) = self.counted(block, parsed) {
+                    self.packet(block, &captured, bytes);
+                }
             }
-            if self.account.report.ended_early.is_some() {
-                return None;
+            kind::INTERFACE_DESCRIPTION => {
+                let parsed = self.whole(block)?.and_then(|bytes| Interface::parse(&bytes, order));
+                let interface = self.counted(block, parsed);
+                self.add_interface(block, interface);
             }
-            let result = self.block();
-            self.account.report.bytes = self.window.position();
-            if let Err(Stop) = result {
-                return None;
+            kind::PROCESS_INFORMATION => {
+                let parsed = self.whole(block)?.and_then(|bytes| Process::parse(&bytes, order));
+                let process = self.counted(block, parsed);
+                self.add_process(block, process);
             }
+            kind::INTERFACE_STATISTICS => {
+                let parsed = self.whole(block)?.and_then(|bytes| Statistics::parse(&bytes, order));
+                if let Some(statistics) = self.counted(block, parsed) {
+                    self.losses(block, &statistics);
+                }
+            }
+            kind::SECTION_HEADER => {
+                self.check_version(block)?;
+                self.pass_over(block)?;
+            }
+            // Names, secrets, journals, custom blocks and whatever is invented next.
+            _ => self.pass_over(block)?,
         }
+        Ok(())
     }
-}
 
-impl Source for Reader {
-    fn report(&self) -> &SourceReport {
-        &self.account.report
+    fn position(&self) -> u64 {
+        self.window.position()
+    }
+
+    fn account(&self) -> &Account {
+        &self.account
+    }
+
+    fn account_mut(&mut self) -> &mut Account {
+        &mut self.account
     }
 }
 
