@@ -147,7 +147,7 @@ fn integrity(path: &Path) -> Value {
 }
 
 fn lines(values: impl Iterator<Item = Value>) -> String {
-    values.map(|value| format!("{value}\n")).collect()
+    values.fold(String::new(), |all, value| all + &value.to_string() + "\n")
 }
 
 /// The folder while it is filled.
@@ -172,7 +172,8 @@ impl Folder {
     /// Writes the manifest: nothing is added after it.
     fn seal(mut self) -> Result<(), Failure> {
         self.manifest.sort_by_key(|(_, name)| *name);
-        let text: String = self.manifest.iter().map(|(hash, name)| format!("{hash}  {name}\n")).collect();
+        let text: String =
+            self.manifest.iter().fold(String::new(), |all, (hash, name)| all + hash + "  " + name + "\n");
         self.place("MANIFEST.sha256", &text)
     }
 

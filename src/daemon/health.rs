@@ -44,7 +44,7 @@ pub(super) fn event(occasion: &Occasion<'_>, status: &Status, now: jiff::Timesta
         Occasion::Refused(sink) => {
             ("sink_refused", "high", format!("the receiver of sink {sink} refuses this sensor"))
         }
-        Occasion::Reloaded(changed) if changed.is_empty() => {
+        Occasion::Reloaded([]) => {
             ("reloaded", "info", "the configuration was read anew; no setting changed".to_owned())
         }
         Occasion::Reloaded(changed) => {

@@ -140,7 +140,7 @@ async fn listen(state: &Path, metrics_address: Option<SocketAddr>, desk: &Desk) 
         match TcpListener::bind(address).await {
             Ok(listener) => drop(tokio::spawn(metrics::serve_loopback(listener, desk.clone()))),
             Err(error) => {
-                desk.vitals.failed("metrics address", format!("{address} cannot be opened: {error}"))
+                desk.vitals.failed("metrics address", format!("{address} cannot be opened: {error}"));
             }
         }
     }
