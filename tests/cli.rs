@@ -56,7 +56,7 @@ fn each_failure_has_its_exit_code_and_a_sentence() {
         (&["processes", &garbage], 65, "garbage.bin"),
         (&["replay"], 2, "INPUT"),
         (&["run", "--source", "nowhere"], 2, "recording:FILE"),
-        (&["replay", "--config", &config, demo], 78, "line 2"),
+        (&["replay", "--config", &config, demo], 78, "tidemark.toml:2: "),
         (&["replay", "--config", &invalid, demo], 78, "alerts_per_mac_per_day"),
         (&["replay", "--config", "missing.toml", demo], 78, "missing.toml"),
         (&["replay", &empty], 0, "0 observations"),
