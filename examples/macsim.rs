@@ -1,8 +1,8 @@
 //! Runs the detector over simulated Macs and says how many attacks it finds and how many alerts are false.
 //!
-//! `macsim [--budget B]... [--learn-days N] [--verbose] [--json] FLOWS LABELS [FLOWS LABELS]...`: each pair is what the simulator of Macs wrote: one flow a line
+//! `macsim [--budget B]... [--learn-days N] [--verbose] [--json] [--list] [--sizes] FLOWS LABELS [FLOWS LABELS]...`: each pair is what the simulator of Macs wrote: one flow a line
 //! (`ts`, `mac`, `image`, `initiator`, `l4`, `port`, `service`, `dst`, `bytes_out`, `bytes_in`), and the attacks among them. `-` for FLOWS reads
-//! standard input. The rules of counting are those of the road's own score: a false alert is one outside every attack's window (from five
+//! standard input. `--list` prints every false alert with its channels, `--sizes` what a subject takes in the store at the end. The rules of counting are those of the road's own score: a false alert is one outside every attack's window (from five
 //! minutes before it to an hour after it) of its Mac and subject, once a subject and day, after the learning days.
 
 #![allow(
@@ -62,6 +62,8 @@ struct Alert {
     time: i64,
     severity: Severity,
     channels: String,
+    /// Score and every channel's Z, for `--list`.
+    story: String,
 }
 
 /// What is added up over all pairs.
@@ -76,11 +78,12 @@ struct Score {
     by_image: BTreeMap<(String, String), u32>,
     by_channels: BTreeMap<String, u32>,
     missed: Vec<String>,
+    list: Vec<String>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut budgets, mut learn_days, mut files) = (Vec::new(), 7.0, Vec::new());
-    let (mut verbose, mut json) = (false, false);
+    let (mut verbose, mut json, mut list, mut sizes) = (false, false, false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -88,6 +91,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--learn-days" => learn_days = arguments.next().ok_or("--learn-days needs a number")?.parse()?,
             "--verbose" => verbose = true,
             "--json" => json = true,
+            "--list" => list = true,
+            "--sizes" => sizes = true,
             _ => files.push(argument),
         }
     }
@@ -96,12 +101,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let priors = Arc::new(Priors::builtin());
     let mut scores: Vec<Score> = budgets.iter().map(|_| Score::default()).collect();
+    let mut all_stored = Vec::new();
     for (pair, (flows, labels)) in pairs(&files).enumerate() {
         let attacks: Vec<Attack> = BufReader::new(File::open(labels)?)
             .lines()
             .map(|line| Ok(serde_json::from_str(&line?)?))
             .collect::<Result<_, Box<dyn Error>>>()?;
-        let (span, alerts) = run(flows, &budgets, &priors)?;
+        let (span, alerts, stored) = run(flows, &budgets, &priors)?;
+        all_stored.extend(stored);
         for (score, alerts) in scores.iter_mut().zip(alerts) {
             score.add(pair, &span, &attacks, &alerts, learn_days);
         }
@@ -113,6 +120,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         } else {
             score.print(&mut out, *budget, verbose)?;
         }
+        for line in score.list.iter().filter(|_| list) {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    if sizes {
+        all_stored.sort_unstable();
+        let at = |share: usize| all_stored.get(all_stored.len() * share / 100).copied().unwrap_or(0);
+        writeln!(
+            out,
+            "a stored subject with its key: median {} B, p90 {} B, p99 {} B",
+            at(50),
+            at(90),
+            at(99)
+        )?;
     }
     Ok(())
 }
@@ -121,8 +142,8 @@ fn pairs(files: &[String]) -> impl Iterator<Item = (&str, &str)> {
     files.chunks_exact(2).filter_map(|pair| Some((pair.first()?.as_str(), pair.get(1)?.as_str())))
 }
 
-/// The alerts of each budget, with the span of each Mac.
-type Run = (Span, Vec<Vec<Alert>>);
+/// The span of each Mac, the alerts of each budget, and what each subject takes in the store, in bytes, at the first budget.
+type Run = (Span, Vec<Vec<Alert>>, Vec<usize>);
 
 type Span = BTreeMap<u32, (i64, i64)>;
 
@@ -172,12 +193,16 @@ fn run(flows: &str, budgets: &[f64], priors: &Arc<Priors>) -> Result<Run, Box<dy
                     time: flow.ts,
                     severity: finding.severity,
                     channels: counted(&finding),
+                    story: story(&finding),
                 });
             }
         }
         line.clear();
     }
-    Ok((span, alerts))
+    let first = macs.values_mut().filter_map(|detectors| detectors.first_mut());
+    let subjects = first.flat_map(|detector| detector.checkpoint().subjects);
+    let stored = subjects.map(|(key, value)| key.len() + value.map_or(0, |value| value.len())).collect();
+    Ok((span, alerts, stored))
 }
 
 impl Score {
@@ -206,6 +231,9 @@ impl Score {
                 initiator.clone(),
                 (alert.time - begin) / 86_400,
             )) {
+                let day = (alert.time - begin) / 86_400;
+                self.list
+                    .push(format!("{pair} {} day {day} {image} < {initiator}: {}", alert.mac, alert.story));
                 *self.by_severity.entry(alert.severity).or_default() += 1;
                 *self.by_channels.entry(alert.channels.clone()).or_default() += 1;
                 *self.by_image.entry((image.clone(), initiator.clone())).or_default() += 1;
@@ -297,6 +325,22 @@ fn counted(finding: &Finding) -> String {
         _ => c.name.label(),
     });
     names.collect::<Vec<_>>().join(" + ")
+}
+
+/// Score and every channel's Z.
+fn story(finding: &Finding) -> String {
+    let channels = finding.channels.iter().map(|c| {
+        let counts = if c.counted { "+" } else { "" };
+        format!("{counts}{} {:.2} {} {}", c.name.label(), c.z, c.observed, c.evidence)
+    });
+    let b = &finding.baseline;
+    let age = format!("age {:.1} days {} hours {}", b.age_days, b.active_days, b.active_hours);
+    format!(
+        "S {:.2} trim {:.2} {age} | {}",
+        finding.score,
+        finding.trim,
+        channels.collect::<Vec<_>>().join(" | ")
+    )
 }
 
 fn role(image: &str, initiator: &str) -> Role {

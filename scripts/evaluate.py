@@ -2,7 +2,8 @@
 """Runs simulated Macs through tidemark and prints how many attacks it finds and how many alerts are false.
 
 usage: evaluate.py --simulator FOLDER --program target/release/examples/macsim [--worlds A,B,C,D,E] [--seeds 100-109] [--macs 8] [--days 45]
-                   [--attacks 24] [--budgets 0.05,0.1] [--jobs 2]
+                   [--attacks 24] [--budgets 0.05,0.1] [--jobs 2] [--max-flows 12]
+       evaluate.py --official --simulator FOLDER --program target/release/tidemark [--seeds 100-109] [--budgets 0.05,0.1] [--keep FOLDER]
 
 FOLDER holds the simulator of Macs (macsim.py, which needs numpy). World A is its own; the others move its assumptions:
 
@@ -11,6 +12,9 @@ FOLDER holds the simulator of Macs (macsim.py, which needs numpy). World A is it
   D  lighter tails: a third fewer bursts, exponents higher by 0.3, spreads narrower by 15 %
   E  new destinations: B with five times the rate of destinations that a program never used before
 
+With --official the whole program is judged instead of the detector alone: each Mac becomes a recording (make_recording.py), `tidemark replay` reads it
+from an empty store, and score_alerts.py counts; both stand beside the simulator. --keep leaves the recordings, compressed, for another run.
+
 Each seed's flows are made in a temporary folder and removed after their run, so that many seeds need little space. A row sums all seeds.
 """
 import argparse
@@ -18,6 +22,7 @@ import collections
 import concurrent.futures
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,7 +37,7 @@ WORLDS = {
 NEW_DESTINATIONS = {"E": 5.0}
 
 
-def generate(simulator, world, seed, macs, days, attacks, flows, labels):
+def generate(simulator, world, seed, macs, days, attacks, flows, labels, max_flows):
     """makes one seed's flows in this process"""
     sys.path.insert(0, simulator)
     import macsim
@@ -42,14 +47,20 @@ def generate(simulator, world, seed, macs, days, attacks, flows, labels):
         archetype.newdest = min(0.9, archetype.newdest * NEW_DESTINATIONS.get(world, 1.0))
     columns, keys = macsim.gen(macs, days, seed, world)
     made = macsim.sample_attacks(columns, keys, days, seed, attacks)
-    macsim.export_flows(columns, keys, flows, labels, made, seed)
+    macsim.export_flows(columns, keys, flows, labels, made, seed, max_flows=max_flows)
+
+
+def call_generate(arg, world, seed, flows, labels):
+    """makes one seed's flows in a process of its own: a world changes the simulator's tables"""
+    numbers = (seed, arg.macs, arg.days, arg.attacks)
+    call = [sys.executable, __file__, "--generate", arg.simulator, world, *map(str, numbers), flows, labels, str(arg.max_flows)]
+    subprocess.run(call, check=True)
 
 
 def one_seed(arg, world, seed):
     with tempfile.TemporaryDirectory(prefix="tidemark-evaluate-") as folder:
         flows, labels = f"{folder}/flows.jsonl", f"{folder}/labels.jsonl"
-        call = [sys.executable, __file__, "--generate", arg.simulator, world, str(seed), str(arg.macs), str(arg.days), str(arg.attacks), flows, labels]
-        subprocess.run(call, check=True)
+        call_generate(arg, world, seed, flows, labels)
         run = [arg.program, "--json"] + [word for b in arg.budgets.split(",") for word in ("--budget", b)] + [flows, labels]
         out = subprocess.run(run, check=True, capture_output=True, text=True).stdout
     return [json.loads(line) for line in out.splitlines()]
@@ -72,10 +83,65 @@ def table(world, runs):
         print(f"    {recall}", flush=True)
 
 
+def record(arg, seed, kept):
+    """makes the recordings of one seed's Macs, one Mac at a time, and leaves them compressed"""
+    with tempfile.TemporaryDirectory(prefix="tidemark-evaluate-") as folder:
+        flows, labels = f"{folder}/flows.jsonl", f"{folder}/labels.jsonl"
+        call_generate(arg, "A", seed, flows, labels)
+        for mac in range(arg.macs):
+            one = f"{folder}/one.jsonl"
+            with open(flows) as source, open(one, "w") as target:
+                target.writelines(line for line in source if f'"mac":{mac},' in line)
+            subprocess.run([sys.executable, f"{arg.simulator}/make_recording.py", one, folder, "--labels", labels], check=True, stdout=subprocess.DEVNULL)
+            recording = f"{folder}/mac-{mac}.ndjson"
+            if os.path.exists(recording):
+                subprocess.run(["zstd", "-q", "-3", "-f", "--rm", recording, "-o", f"{kept}/mac-{mac}.ndjson.zst"], check=True)
+        shutil.copy(f"{folder}/labels.ndjson", f"{kept}/labels.ndjson")
+
+
+def replay(arg, seed, kept, out):
+    """replays the recordings of one seed at every budget; what score_alerts.py reads of a recording, its ends, stays in `out`"""
+    os.makedirs(out)
+    os.link(f"{kept}/labels.ndjson", f"{out}/labels.ndjson")
+    for mac in range(arg.macs):
+        recording = f"{kept}/mac-{mac}.ndjson.zst"
+        if not os.path.exists(recording):
+            continue
+        for budget in arg.budgets.split(","):
+            os.makedirs(f"{out}/{budget}", exist_ok=True)
+            with open(f"{out}/config.toml", "w") as config:
+                config.write(f"[detection]\nalerts_per_mac_per_day = {budget}\n")
+            with open(f"{out}/{budget}/mac-{mac}.ndjson", "w") as alerts:
+                call = [arg.program, "replay", "--config", f"{out}/config.toml", recording]
+                subprocess.run(call, check=True, stdout=alerts, stderr=subprocess.DEVNULL)
+        plain = subprocess.Popen(["zstd", "-dc", recording], stdout=subprocess.PIPE)
+        lines = iter(plain.stdout)
+        begin = [next(lines), next(lines)]
+        with open(f"{out}/mac-{mac}.ndjson", "wb") as ends:
+            ends.writelines(begin + list(collections.deque(lines, 1)))
+        plain.wait()
+
+
+def official(arg, seeds):
+    with tempfile.TemporaryDirectory(prefix="tidemark-evaluate-", dir=arg.keep) as folder:
+        for seed in seeds:
+            kept = f"{arg.keep or folder}/{seed}"
+            if not os.path.exists(f"{kept}/labels.ndjson"):
+                os.makedirs(kept, exist_ok=True)
+                record(arg, seed, kept)
+            replay(arg, seed, kept, f"{folder}/out-{seed}")
+            if not arg.keep:
+                shutil.rmtree(kept)
+        for budget in arg.budgets.split(","):
+            pairs = [path for seed in seeds for path in (f"{folder}/out-{seed}", f"{folder}/out-{seed}/{budget}")]
+            print(f"B = {budget}", flush=True)
+            subprocess.run([sys.executable, f"{arg.simulator}/score_alerts.py", *pairs], check=True)
+
+
 def main():
     if sys.argv[1:2] == ["--generate"]:
-        simulator, world, seed, macs, days, attacks, flows, labels = sys.argv[2:]
-        return generate(simulator, world, int(seed), int(macs), int(days), int(attacks), flows, labels)
+        simulator, world, *numbers, flows, labels, max_flows = sys.argv[2:]
+        return generate(simulator, world, *map(int, numbers), flows, labels, int(max_flows))
     arg = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arg.add_argument("--simulator", required=True)
     arg.add_argument("--program", required=True)
@@ -85,9 +151,14 @@ def main():
     arg.add_argument("--days", type=int, default=45)
     arg.add_argument("--attacks", type=int, default=24)
     arg.add_argument("--budgets", default="0.05,0.1")
+    arg.add_argument("--max-flows", type=int, default=12, help="flows that a window of five minutes is split into, at most: fewer are quicker")
+    arg.add_argument("--official", action="store_true")
+    arg.add_argument("--keep", help="a folder for the recordings of --official")
     arg.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     arg = arg.parse_args()
     first, last = (int(n) for n in arg.seeds.split("-"))
+    if arg.official:
+        return official(arg, range(first, last + 1))
     for world in arg.worlds.split(","):
         with concurrent.futures.ThreadPoolExecutor(arg.jobs) as pool:
             table(world, list(pool.map(lambda seed: one_seed(arg, world, seed), range(first, last + 1))))

@@ -12,7 +12,7 @@
 //! Read the rooms in the order of the road: [`observation`] (the shared words), [`source`] (where observations come from), [`process`]
 //! (who acted), [`network`] (what was said), [`baseline`] (what is usual), [`detect`] (how unusual this is), [`engine`] (the one place
 //! that walks an observation down the road), [`exceptions`] (what the organisation has accepted), [`alert`] (the document), [`sink`]
-//! (delivery), [`daemon`] (the live wiring) and [`cli`] (one file a verb). An import runs with the road, never against it.
+//! (delivery), [`daemon`] (the live wiring), [`managed`] (what an MDM ships) and [`cli`] (one file a verb). An import runs with the road, never against it.
 //!
 //! The engine does no I/O and knows no wall clock: time comes with the observations, so the same recording gives the same alerts to
 //! the byte, on any machine.
@@ -23,6 +23,8 @@ mod lock;
 pub mod observation;
 
 pub mod config;
+
+pub mod managed;
 
 pub mod source;
 
@@ -43,5 +45,7 @@ pub mod alert;
 pub mod sink;
 
 pub mod daemon;
+
+pub mod scenario;
 
 pub mod cli;

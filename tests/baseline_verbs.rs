@@ -18,7 +18,8 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidemark::baseline::{Priors, Store};
+use tidemark::alert::FindingKey;
+use tidemark::baseline::{Checkpoint, Priors, Store};
 use tidemark::detect::{Activity, Detector, Disposition, ProtocolUse, Settings};
 use tidemark::network::Protocol;
 use tidemark::observation::{Timestamp, ZoneOffset};
@@ -127,6 +128,60 @@ fn feedback_takes_the_alert_as_a_siem_returns_it_or_a_delivered_word_once() {
     }
     let shown = text(&tidemark(folder.path(), &["baseline", "show", CURL]));
     assert!(!shown.contains("not learnt yet"), "{shown}");
+}
+
+#[test]
+fn feedback_finds_its_subject_by_the_key_of_a_finding() {
+    let curl = Subject {
+        image: Identity::new("apple:com.apple.curl"),
+        initiator: Some(Identity::new("apple:com.apple.Terminal")),
+    };
+    let fleet_wide = FindingKey::new(None, &curl, Some(Protocol::Irc));
+    let on_the_mac = FindingKey::new(Some("mac"), &curl, None);
+    for word in [
+        format!(r#""finding": "{}""#, fleet_wide.as_str()),
+        format!(r#""finding": "{}", "host": "mac""#, on_the_mac.as_str()),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        store(folder.path());
+        let spool = tempfile::tempdir().unwrap();
+        let text_of_word =
+            format!(r#"{{"feedback": {{"schema": "tidemark.feedback/1", "verdict": "benign", {word}}}}}"#);
+        std::fs::write(spool.path().join("word.json"), text_of_word).unwrap();
+        assert!(text(&tidemark(folder.path(), &["baseline", "show", CURL])).contains("not learnt yet"));
+        text(&tidemark(folder.path(), &["feedback", "--from", spool.path().to_str().unwrap()]));
+        let shown = text(&tidemark(folder.path(), &["baseline", "show", CURL]));
+        assert!(!shown.contains("not learnt yet"), "{word}: {shown}");
+    }
+}
+
+#[test]
+fn a_verb_that_changes_a_baseline_leaves_what_the_engine_keeps_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    let opened = Store::open(folder.path()).unwrap().store;
+    let road = Checkpoint {
+        host: opened.load().unwrap().host.unwrap(),
+        road: Some(vec![7]),
+        ..Checkpoint::default()
+    };
+    opened.write(&road).unwrap();
+    drop(opened);
+    text(&tidemark(folder.path(), &["baseline", "approve", CURL]));
+    let saved = Store::open(folder.path()).unwrap().store.load().unwrap();
+    assert_eq!(saved.road, Some(vec![7]));
+}
+
+#[test]
+fn an_id_that_no_alert_has_is_said_in_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path());
+    let alerts = folder.path().join("alerts.ndjson");
+    std::fs::write(&alerts, "").unwrap();
+    let id = "tmk1:00000000000000000000000000000000";
+    let nowhere = tidemark(folder.path(), &["feedback", id, "benign", "--alerts", alerts.to_str().unwrap()]);
+    assert_eq!(nowhere.status.code(), Some(66));
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains(id));
 }
 
 #[test]

@@ -15,7 +15,8 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use tidemark::baseline::Store;
+use tidemark::alert::{Activity, Alert};
+use tidemark::baseline::{Saved, Store};
 use tidemark::engine::{Engine, Settings, Verdict};
 use tidemark::source::{Input, Merged, OpenOptions, Origins};
 
@@ -138,7 +139,8 @@ fn replay_in_runs(runs: &[Vec<PathBuf>]) -> String {
     for inputs in runs {
         let store = Store::open(&folder.path().join("state")).unwrap().store;
         let mut verdicts = Vec::new();
-        let mut engine = Engine::resume(Settings::default(), &store.load().unwrap(), &mut verdicts).unwrap();
+        let mut engine =
+            Engine::resume(Settings::default(), &store.load().unwrap(), [], &mut verdicts).unwrap();
         for observation in Merged::new(Input::all(inputs, Origins::Joined, &OpenOptions::default())) {
             engine.observe(&observation, &mut verdicts);
         }
@@ -171,4 +173,78 @@ fn a_stop_and_a_start_change_no_alert() {
     let [first, second] = halves;
     let runs = [vec![first], [vec![second], attack.to_vec()].concat()];
     assert_eq!(replay_in_runs(&runs), replay(&demo()));
+}
+
+#[test]
+fn checkpoints_change_nothing_and_hold_what_the_end_of_the_run_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("state")).unwrap().store;
+    let inputs = [
+        vec![recording("fortnight.ndjson.gz")],
+        vec![recording("attack.ndjson"), recording("attack.pcapng")],
+    ];
+    let mut alerts = String::new();
+    for inputs in &inputs {
+        // Each run but the last ends as a crash does: only its last checkpoint is left of it.
+        let mut verdicts = Vec::new();
+        let mut engine =
+            Engine::resume(Settings::default(), &store.load().unwrap(), [], &mut verdicts).unwrap();
+        let observations: Vec<_> =
+            Merged::new(Input::all(inputs, Origins::Joined, &OpenOptions::default())).collect();
+        for chunk in observations.chunks(2_999) {
+            for observation in chunk {
+                engine.observe(observation, &mut verdicts);
+            }
+            store.write(&engine.checkpoint().unwrap()).unwrap();
+        }
+        if inputs.len() > 1 {
+            engine.finish(&mut verdicts);
+        }
+        for verdict in verdicts {
+            if let Verdict::Alert(alert) = verdict {
+                alerts.push_str(&alert.to_json());
+                alerts.push('\n');
+            }
+        }
+    }
+    assert_eq!(alerts, replay(&demo()));
+}
+
+#[test]
+fn what_left_after_the_last_checkpoint_is_neither_told_nor_numbered_again() {
+    let paths = [recording("attack.ndjson"), recording("attack.pcapng")];
+    let observations: Vec<_> =
+        Merged::new(Input::all(&paths, Origins::Joined, &OpenOptions::default())).collect();
+    let events = |verdicts: &[Verdict]| -> Vec<Alert> {
+        let alert = |verdict: &Verdict| match verdict {
+            Verdict::Alert(alert) => Some((**alert).clone()),
+            _ => None,
+        };
+        verdicts.iter().filter_map(alert).collect()
+    };
+    let mut engine = Engine::new(Settings::default());
+    let mut verdicts = Vec::new();
+    let checkpoint = engine.checkpoint().unwrap();
+    for observation in &observations {
+        engine.observe(observation, &mut verdicts);
+    }
+    let left = events(&verdicts);
+    assert!(!left.is_empty());
+    let saved = Saved { host: Some(checkpoint.host), road: checkpoint.road, ..Saved::default() };
+    let mut verdicts = Vec::new();
+    let newest_first = left.iter().rev().cloned();
+    let mut resumed = Engine::resume(Settings::default(), &saved, newest_first, &mut verdicts).unwrap();
+    assert_eq!(resumed.sequence(), left.len() as u64);
+    assert_eq!(resumed.lifecycle().len(), engine.lifecycle().len());
+    for observation in &observations {
+        resumed.observe(observation, &mut verdicts);
+    }
+    resumed.finish(&mut verdicts);
+    // The same observations again: the findings go on, and are not created a second time.
+    let again = events(&verdicts);
+    assert!(!again.is_empty());
+    for (number, event) in again.iter().enumerate() {
+        assert_ne!(event.stage.activity, Activity::Create, "{}", event.summary);
+        assert_eq!(event.host.sequence, (left.len() + 1 + number) as u64);
+    }
 }

@@ -196,3 +196,82 @@ fn a_place_that_cannot_be_written_is_named() {
     assert!(error.to_string().contains("file/store"), "{error}");
     assert_eq!(fs::read(&file).unwrap(), b"not a folder");
 }
+
+/// A small volume of its own, where this process may mount one.
+struct Volume(tempfile::TempDir);
+
+impl Volume {
+    fn of(bytes: u64) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let options = format!("size={bytes}");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder.path());
+        mounted(&mut mount).then_some(Self(folder))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn make_read_only(&self) -> bool {
+        mounted(Command::new("mount").args(["-o", "remount,ro"]).arg(self.path()))
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.path()).status();
+    }
+}
+
+fn mounted(mount: &mut Command) -> bool {
+    let done = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    if !done {
+        println!("skipped: this process may not mount a volume");
+    }
+    done
+}
+
+#[test]
+fn a_full_disk_is_named_and_what_was_written_before_stays() {
+    let Some(volume) = Volume::of(8 << 20) else { return };
+    let path = volume.path().join("store");
+    let store = Store::open(&path).unwrap().store;
+    store.write(&numbered(1)).unwrap();
+    // Something else takes the rest of the volume.
+    let filler = volume.path().join("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut file, &[0; 4_096]).is_ok() {}
+    let mut written = 1;
+    let error = loop {
+        match store.write(&numbered(written + 1)) {
+            Ok(()) => written += 1,
+            Err(error) => break error,
+        }
+        assert!(written < 10_000, "the volume is never full");
+    };
+    assert!(matches!(error, StoreError::Full(_)), "{error}");
+    assert!(error.to_string().contains("no space left"), "{error}");
+    drop(store);
+    fs::remove_file(&filler).unwrap();
+    let opened = Store::open(&path).unwrap();
+    assert_eq!(opened.set_aside, None, "a full disk is no damage");
+    let found = number_of(&opened.store).unwrap();
+    assert!(found >= written, "{written} was written, and {found} is the latest");
+    opened.store.write(&numbered(found + 1)).unwrap();
+    assert_eq!(number_of(&opened.store), Some(found + 1));
+}
+
+#[test]
+fn a_read_only_volume_is_named_and_left_as_it_is() {
+    let Some(volume) = Volume::of(8 << 20) else { return };
+    let path = volume.path().join("store");
+    Store::open(&path).unwrap().store.write(&numbered(1)).unwrap();
+    let before = fs::read(path.join("db")).unwrap();
+    if !volume.make_read_only() {
+        return;
+    }
+    let error = Store::open(&path).unwrap_err();
+    assert!(matches!(error, StoreError::Unwritable(_)), "{error}");
+    assert_eq!(fs::read(path.join("db")).unwrap(), before);
+}

@@ -10,7 +10,7 @@ use tidemark::source::capture;
 use tidemark::source::live::Moment;
 use tidemark::source::network_statistics::{Lookup, Session};
 use tidemark::source::packet_tap;
-use tidemark::source::running::{Listed, UniqueIdentity};
+use tidemark::source::running::{Listed, UniqueIdentity, has_entitlement_in};
 use tidemark::source::unified_log::LogReader;
 
 /// A target's name and what it does.
@@ -199,7 +199,7 @@ pub fn unified_log(bytes: &[u8]) {
     LogReader::new(bytes, Origin(0)).for_each(drop);
 }
 
-/// What system calls return on a process: its unique identity, a signing identity, then its arguments.
+/// What system calls return on a process: its unique identity, a signing identity, then its arguments or its entitlements.
 pub fn running(bytes: &[u8]) {
     let (unique, rest) = bytes.split_at(bytes.len().min(UniqueIdentity::LENGTH));
     let (identity, arguments) = rest.split_at(rest.len().min(32));
@@ -210,4 +210,5 @@ pub fn running(bytes: &[u8]) {
         ..Listed::default()
     };
     let _ = listed.observe(Timestamp::EPOCH);
+    let _ = has_entitlement_in(&listed.arguments, "com.apple.developer.endpoint-security.client");
 }

@@ -80,15 +80,12 @@ pub struct Host {
 /// What could not be seen, as running totals.
 pub type Losses = Coverage;
 
-/// The exception that suppresses a finding.
-pub type SuppressedBy = ExceptionSection;
-
 /// Displayed scores end here (METHOD.md, section 2): beyond once in a million days a figure only pretends to be known.
 const MOST_SCORE: f64 = 6.0;
 
 impl Alert {
     /// The document of a detection, not yet [numbered](Self::number).
-    pub fn new(detection: &Detection, exception: Option<SuppressedBy>) -> Self {
+    pub fn new(detection: &Detection, exception: Option<ExceptionSection>) -> Self {
         let Detection { finding, who, flow, host, surroundings, .. } = detection;
         let protocol = flow.identified.protocol;
         let keyed = if counts(finding, Channel::Protocol) || counts(finding, Channel::Initiator) {
@@ -173,6 +170,7 @@ impl Alert {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
             runbook: runbook(finding),
+            test: false,
         }
     }
 

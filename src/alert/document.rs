@@ -9,6 +9,7 @@ use super::id::FindingKey;
 use super::lifecycle::Stage;
 use super::risk::Risk;
 use crate::detect::{BaselineState, ChannelScore, Counterfactual, Held, Severity};
+use crate::exceptions::Action;
 use crate::network::Counters;
 use crate::network::identify::Metadata;
 use crate::network::{Evidence, Protocol};
@@ -80,7 +81,7 @@ pub struct Alert {
     pub context: Context,
     /// What could not be seen.
     pub coverage: Coverage,
-    /// Set only where an exception suppressed the finding.
+    /// The exception that covers the finding: it was suppressed or lowered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exception: Option<ExceptionSection>,
     /// ATT&CK.
@@ -91,6 +92,16 @@ pub struct Alert {
     pub sensor: Sensor,
     /// The page for triage of this kind of finding.
     pub runbook: String,
+    /// It was made by a self-test, and nothing happened.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
+}
+
+impl Alert {
+    /// The exception that suppresses it; none where one only lowers it.
+    pub fn suppressed_by(&self) -> Option<&ExceptionSection> {
+        self.exception.as_ref().filter(|exception| exception.action == Action::Suppress)
+    }
 }
 
 /// The mark of the format: a document that has another one is not read.
@@ -337,7 +348,7 @@ pub struct Coverage {
     pub bytes: u64,
 }
 
-/// The exception that suppressed a finding.
+/// The exception that covers a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExceptionSection {
     /// Its id.
@@ -347,6 +358,9 @@ pub struct ExceptionSection {
     /// Until when, as a date.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// What became of the finding.
+    #[serde(default)]
+    pub action: Action,
 }
 
 /// The Mac.

@@ -90,15 +90,7 @@ impl Lifecycle {
                 count: 1,
                 closed: None,
             };
-            let open = Open {
-                stage: alert.stage.clone(),
-                told: time,
-                severity: alert.severity,
-                channels: counted(&alert),
-                latest: Box::new(alert.clone()),
-                waits: false,
-            };
-            self.open.insert(alert.finding.clone(), open);
+            self.open.insert(alert.finding.clone(), Open::told(alert.clone()));
             out.push(alert);
             return;
         };
@@ -155,6 +147,15 @@ impl Lifecycle {
         }
     }
 
+    /// An event left in a run whose end this lifecycle does not know of: its finding stands as the event says.
+    pub fn left(&mut self, alert: Alert) {
+        if alert.stage.activity == Activity::Close {
+            self.open.remove(&alert.finding);
+        } else if self.open.len() < MOST_OPEN || self.open.contains_key(&alert.finding) {
+            self.open.insert(alert.finding.clone(), Open::told(alert));
+        }
+    }
+
     /// How many findings are open.
     pub fn len(&self) -> usize {
         self.open.len()
@@ -188,6 +189,18 @@ impl Lifecycle {
 }
 
 impl Open {
+    /// As it stands when this event has just left.
+    fn told(alert: Alert) -> Self {
+        Self {
+            stage: alert.stage.clone(),
+            told: alert.time,
+            severity: alert.severity,
+            channels: counted(&alert),
+            latest: Box::new(alert),
+            waits: false,
+        }
+    }
+
     fn tell(&mut self, now: Timestamp) -> Option<Alert> {
         self.told = now;
         std::mem::take(&mut self.waits).then(|| (*self.latest).clone())
@@ -287,6 +300,23 @@ mod tests {
             out.iter().map(|a| (a.stage.activity, a.stage.count)).collect::<Vec<_>>(),
             [(Activity::Update, 2)]
         );
+    }
+
+    #[test]
+    fn what_left_in_a_run_that_was_killed_is_known() {
+        let mut life = Lifecycle::default();
+        told(&mut life, again(0));
+        let mut killed: Lifecycle = serde_json::from_str(&serde_json::to_string(&life).unwrap()).unwrap();
+        let graver = Alert { severity: Severity::Critical, ..again(30) };
+        assert_eq!(told(&mut killed, graver), [(Activity::Update, 2)]);
+        let mut out = Vec::new();
+        killed.finish(&mut out);
+        let event = killed.open.values().next().unwrap().latest.clone();
+        life.left(*event);
+        assert_eq!(life, killed);
+        killed.learned(&again(0).finding, at(60), &mut out);
+        life.left(out.pop().unwrap());
+        assert!(life.is_empty());
     }
 
     proptest! {

@@ -13,6 +13,7 @@ mod format;
 mod id;
 mod lifecycle;
 mod ocsf;
+mod privacy;
 mod read;
 mod risk;
 mod runbook;
@@ -25,7 +26,7 @@ mod words;
 pub(crate) mod samples;
 
 pub use attack::Attack;
-pub use build::{Detection, Host, Losses, SuppressedBy, Surroundings};
+pub use build::{Detection, Host, Losses, Surroundings};
 pub use document::{
     Alert, BaselineSection, Context, Coverage, ExceptionSection, FirstSeen, FlowSection, HostSection,
     ProcessSection, ReturnPeriod, SCHEMA, Schema, Sensor, SigningSection, TopDestination, UserSection,
@@ -33,6 +34,8 @@ pub use document::{
 pub use format::{Format, SLIM_BYTES};
 pub use id::{FindingKey, event_id};
 pub use lifecycle::{Activity, Closed, FORGET_AFTER, Lifecycle, Stage, UPDATE_EVERY};
+pub use privacy::{Mode as PrivacyMode, Privacy, Settings as PrivacySettings};
 pub use read::ReadError;
+pub(crate) use read::native;
 pub use risk::{Risk, RiskFactor};
 pub use words::{bytes_in_words, return_period_in_words};

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Activity, Alert, Closed, Detection, Host, Losses, SuppressedBy, Surroundings, TopDestination};
+use super::{
+    Activity, Alert, Closed, Detection, ExceptionSection, Host, Losses, Surroundings, TopDestination,
+};
 use crate::detect::{
     BaselineState, BaselineSummary, Channel, ChannelScore, Condition, Counterfactual, Finding, Held,
     HeldReason, Severity,
 };
+use crate::exceptions::Action;
 use crate::network::identify::{Identified, Metadata};
 use crate::network::{Counters, Evidence, Flow, FlowId, FlowOwner, Protocol};
 use crate::observation::{CodeSigning, Credentials, Direction, Origin, ProcessKey, Timestamp, Transport};
@@ -288,7 +291,12 @@ prop_compose! {
             detection.host = Host { name, ..Host::default() };
         }
         let exception =
-            (stage == 3).then(|| SuppressedBy { id: "x-1".to_owned(), owner: "o".to_owned(), expires: None });
+            (stage == 3).then(|| ExceptionSection {
+                id: "x-1".to_owned(),
+                owner: "o".to_owned(),
+                expires: None,
+                action: if known { Action::Suppress } else { Action::Lower },
+            });
         let mut alert = Alert::new(&detection, exception);
         alert.number(sequence);
         match stage {

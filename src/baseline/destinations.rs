@@ -47,13 +47,44 @@ impl Fingerprint {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "StoredGeneration", from = "StoredGeneration")]
 enum Generation {
-    /// Sorted.
+    /// Sorted, at most [`EXACT`].
     Exact(Vec<u32>),
-    Bloom {
-        bits: Vec<u8>,
-        count: u32,
-    },
+    /// More than [`EXACT`].
+    Bloom { bits: Box<[u8]>, count: u32 },
+}
+
+/// A generation on disk: fingerprints of four bytes each where they are at most [`EXACT`], else the filter.
+#[derive(Serialize, Deserialize)]
+struct StoredGeneration {
+    count: u32,
+    bytes: Vec<u8>,
+}
+
+impl From<Generation> for StoredGeneration {
+    fn from(generation: Generation) -> Self {
+        match generation {
+            Generation::Exact(kept) => Self {
+                count: u32::try_from(kept.len()).unwrap_or(u32::MAX),
+                bytes: kept.iter().flat_map(|short| short.to_be_bytes()).collect(),
+            },
+            Generation::Bloom { bits, count } => Self { count, bytes: bits.into_vec() },
+        }
+    }
+}
+
+impl From<StoredGeneration> for Generation {
+    fn from(stored: StoredGeneration) -> Self {
+        let StoredGeneration { count, mut bytes } = stored;
+        if count as usize <= EXACT {
+            let (shorts, _) = bytes.as_chunks::<4>();
+            Self::exact(shorts.iter().take(EXACT).map(|short| u32::from_be_bytes(*short)).collect())
+        } else {
+            bytes.resize(BLOOM_BYTES, 0);
+            Self::Bloom { bits: bytes.into_boxed_slice(), count }
+        }
+    }
 }
 
 impl Default for Generation {
@@ -154,6 +185,14 @@ impl Destinations {
 }
 
 impl Generation {
+    /// Of fingerprints in any order.
+    fn exact(mut kept: Vec<u32>) -> Self {
+        kept.sort_unstable();
+        kept.dedup();
+        kept.shrink_to_fit();
+        Self::Exact(kept)
+    }
+
     fn contains(&self, short: u32) -> bool {
         match self {
             Self::Exact(kept) => kept.binary_search(&short).is_ok(),
@@ -195,7 +234,7 @@ impl Generation {
         match self {
             Self::Bloom { .. } => self.clone(),
             Self::Exact(kept) => {
-                let mut bloom = Self::Bloom { bits: vec![0; BLOOM_BYTES], count: 0 };
+                let mut bloom = Self::Bloom { bits: Box::new([0; BLOOM_BYTES]), count: 0 };
                 for short in kept {
                     bloom.insert(*short);
                 }
@@ -221,6 +260,42 @@ impl Generation {
         {
             bits.iter_mut().zip(other_bits).for_each(|(ours, theirs)| *ours |= theirs);
             *count = count.saturating_add(other_count);
+        }
+    }
+}
+
+/// [`Destinations`] as versions 1 and 2 stored them.
+#[derive(Deserialize)]
+pub(super) struct DestinationsV2 {
+    current: GenerationV2,
+    previous: GenerationV2,
+    rotated: u32,
+    today: Vec<Fingerprint>,
+    distrusted: Vec<u32>,
+    ever: u32,
+}
+
+#[derive(Deserialize)]
+enum GenerationV2 {
+    Exact(Vec<u32>),
+    Bloom { bits: Vec<u8>, count: u32 },
+}
+
+impl From<DestinationsV2> for Destinations {
+    fn from(old: DestinationsV2) -> Self {
+        let DestinationsV2 { current, previous, rotated, today, distrusted, ever } = old;
+        Self { current: current.into(), previous: previous.into(), rotated, today, distrusted, ever }
+    }
+}
+
+impl From<GenerationV2> for Generation {
+    fn from(old: GenerationV2) -> Self {
+        match old {
+            GenerationV2::Exact(kept) => Self::exact(kept),
+            GenerationV2::Bloom { mut bits, count } => {
+                bits.resize(BLOOM_BYTES, 0);
+                Self::Bloom { bits: bits.into_boxed_slice(), count }
+            }
         }
     }
 }
@@ -305,6 +380,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_stored_comes_back(names in prop::collection::vec("[a-z]{3}", 0..150), days in 1u32..40) {
+            let mut known = Destinations::default();
+            for (name, day) in names.iter().zip((0..days).cycle()) {
+                known.meet(of(name), day);
+                known.close_day(day);
+            }
+            let stored = postcard::to_stdvec(&known).unwrap();
+            prop_assert_eq!(postcard::from_bytes::<Destinations>(&stored).unwrap(), known);
+        }
+
         #[test]
         fn merging_commutes_and_forgets_nothing(a in prop::collection::vec("[a-z]{3}", 0..60), b in prop::collection::vec("[a-z]{3}", 0..60)) {
             let known = |names: &[String]| {

@@ -4,22 +4,29 @@
 //! [`Histogram`], from which [`volume`] predicts how probable a sum at least as large is. Beside the sums stand the destinations and the
 //! protocols that the subject ever used. Nothing here judges; `detect` asks and judges.
 
+mod before;
 mod clock;
 mod destinations;
 mod histogram;
+mod network;
+mod presence;
 mod priors;
 mod protocols;
 mod store;
+mod stream;
 mod subject;
 pub mod volume;
+mod window;
 
+pub use before::SubjectBaselineV2;
 pub use clock::{Age, Closed, ObservedClock, SECONDS_PER_DAY};
 pub use destinations::{Destinations, Fingerprint};
-pub use histogram::{Histogram, bits};
+pub use histogram::{Histogram, Unsound, bits};
+pub use network::{Growth, Lesson, Network};
+pub use presence::Presence;
 pub use priors::{Priors, PriorsError, ScalePriors, UNSEEN_PREVALENCE};
-pub use protocols::{KNOWN_WEIGHT, PortClass, ProtocolUse, Protocols, Spoken, hazard, recurrence};
+pub use protocols::{PortClass, ProtocolUse, Protocols, Spoken, hazard, recurrence};
 pub use store::{Checkpoint, Opened, Saved, Store, StoreError};
-pub use subject::{
-    FLOW_UNIT, Growth, Learning, Lesson, Nanoseconds, Network, OptionalStreams, Presence, Scales, Stream,
-    SubjectBaseline, Sums, Window, tilted,
-};
+pub use stream::{OptionalStreams, Scales, Stream};
+pub use subject::{Nanoseconds, SubjectBaseline};
+pub use window::{FLOW_UNIT, Learning, Sums, Window, tilted};

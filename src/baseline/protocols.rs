@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::window::Learning;
 use crate::network::Protocol;
 
 /// A protocol as novelty sees it.
@@ -81,16 +82,28 @@ impl PortClass {
 }
 
 /// What is known of one protocol of a subject.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spoken {
     /// The protocol, as its family.
     pub protocol: ProtocolUse,
     /// Days on which it was used.
     pub days: u32,
-    /// The weight of those days: 1 for an ordinary one, 0.1 for one on which its use was over the alert threshold.
-    pub weight: f64,
+    /// The weight of those days in tenths: 10 for an ordinary one, 1 for one on which its use was over the alert threshold.
+    pub tenths: u32,
     /// The host day of its latest use.
     pub last_day: u32,
+}
+
+impl Spoken {
+    /// The weight of the days on which it was used, in ordinary days.
+    pub fn weight(&self) -> f64 {
+        f64::from(self.tenths) / 10.0
+    }
+
+    /// Whether it is learnt: it was used on an ordinary day, or an analyst said that it is normal.
+    pub fn is_known(&self) -> bool {
+        self.tenths >= KNOWN_TENTHS
+    }
 }
 
 /// The protocols of a subject, in the order of first use. Bounded by the vocabulary.
@@ -98,6 +111,12 @@ pub struct Spoken {
 #[serde(transparent)]
 pub struct Protocols {
     spoken: Vec<Spoken>,
+}
+
+impl FromIterator<Spoken> for Protocols {
+    fn from_iter<I: IntoIterator<Item = Spoken>>(spoken: I) -> Self {
+        Self { spoken: spoken.into_iter().collect() }
+    }
 }
 
 impl Protocols {
@@ -131,14 +150,15 @@ impl Protocols {
             }
             return first_today;
         }
-        self.spoken.push(Spoken { protocol, days: 1, weight: 0.0, last_day: day });
+        self.spoken.push(Spoken { protocol, days: 1, tenths: 0, last_day: day });
         true
     }
 
-    /// A day closed: what was used on it is learnt, in full where it was known already, else with `weight_of_new`.
-    pub fn learn_day(&mut self, day: u32, weight_of_new: f64) {
-        for known in self.spoken.iter_mut().filter(|s| s.last_day == day) {
-            known.weight += if known.weight >= KNOWN_WEIGHT { 1.0 } else { weight_of_new };
+    /// A day closed: what was used on it is learnt, in full where it was known already, else as the day is.
+    pub fn learn_day(&mut self, day: u32, lesson: Learning) {
+        for spoken in self.spoken.iter_mut().filter(|s| s.last_day == day) {
+            let lesson = if spoken.is_known() { Learning::Full } else { lesson };
+            spoken.tenths = spoken.tenths.saturating_add(lesson.tenths());
         }
     }
 
@@ -146,10 +166,10 @@ impl Protocols {
     pub fn settle(&mut self, benign: bool) {
         if benign {
             for known in &mut self.spoken {
-                known.weight = known.weight.max(KNOWN_WEIGHT);
+                known.tenths = known.tenths.max(KNOWN_TENTHS);
             }
         } else {
-            self.spoken.retain(|s| s.weight >= KNOWN_WEIGHT);
+            self.spoken.retain(Spoken::is_known);
         }
     }
 
@@ -166,7 +186,7 @@ impl Protocols {
             match self.spoken.iter_mut().find(|s| s.protocol == theirs.protocol) {
                 Some(ours) => {
                     ours.days = ours.days.saturating_add(theirs.days);
-                    ours.weight += theirs.weight;
+                    ours.tenths = ours.tenths.saturating_add(theirs.tenths);
                     ours.last_day = ours.last_day.max(theirs.last_day);
                 }
                 None => self.spoken.push(*theirs),
@@ -180,7 +200,7 @@ impl Protocols {
 const FIRST_DYNAMIC_PORT: u16 = 32_768;
 
 /// From this weight on a protocol is known: one ordinary day.
-pub const KNOWN_WEIGHT: f64 = 1.0;
+const KNOWN_TENTHS: u32 = 10;
 
 /// The probability that the next unit of activity brings something new (Pitman–Yor process, concentration θ = 0.3, discount d = 0.05;
 /// METHOD.md 2 and 5.1). `kinds` is the number of kinds seen, `units` the effective number of units, √(active days · active hours).
@@ -226,20 +246,20 @@ mod tests {
         let mut protocols = Protocols::default();
         assert!(protocols.spoke(SSH, 3));
         assert!(!protocols.spoke(SSH, 3));
-        protocols.learn_day(3, 0.1);
-        assert!(protocols.of(SSH).unwrap().weight < KNOWN_WEIGHT);
+        protocols.learn_day(3, Learning::Discounted);
+        assert!(!protocols.of(SSH).unwrap().is_known());
         protocols.settle(true);
-        assert!(protocols.of(SSH).unwrap().weight >= KNOWN_WEIGHT);
+        assert!(protocols.of(SSH).unwrap().is_known());
     }
 
     #[test]
     fn a_malicious_protocol_is_forgotten_and_a_known_one_stays() {
         let mut protocols = Protocols::default();
         protocols.spoke(SSH, 0);
-        protocols.learn_day(0, 1.0);
+        protocols.learn_day(0, Learning::Full);
         let irc = ProtocolUse { protocol: Protocol::Irc, port: PortClass::WellKnown };
         protocols.spoke(irc, 9);
-        protocols.learn_day(9, 0.1);
+        protocols.learn_day(9, Learning::Discounted);
         protocols.settle(false);
         assert!(protocols.of(SSH).is_some() && protocols.of(irc).is_none());
     }

@@ -4,6 +4,7 @@
 //! any moment leaves the latest whole checkpoint behind: it never opens half-written. The trees are `subjects`, `host`, `feedback` and
 //! `metadata`; values are opaque here and carry their own version.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -50,6 +51,33 @@ pub struct Checkpoint {
     pub subjects: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Feedback that was taken, by its key.
     pub feedback: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Checkpoint {
+    /// This one and a later one as one: of what both have, the later counts.
+    #[must_use]
+    pub fn followed_by(self, later: Self) -> Self {
+        let mut subjects: BTreeMap<_, _> = self.subjects.into_iter().collect();
+        subjects.extend(later.subjects);
+        let mut feedback: BTreeMap<_, _> = self.feedback.into_iter().collect();
+        feedback.extend(later.feedback);
+        Self {
+            subjects: subjects.into_iter().collect(),
+            feedback: feedback.into_iter().collect(),
+            time: later.time,
+            host: later.host,
+            road: later.road,
+        }
+    }
+
+    /// About how many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        let pair = |key: &Vec<u8>, value: usize| key.len().saturating_add(value);
+        let subjects = self.subjects.iter().map(|(key, value)| pair(key, value.as_ref().map_or(0, Vec::len)));
+        let feedback = self.feedback.iter().map(|(key, value)| pair(key, value.len()));
+        let all = subjects.chain(feedback).fold(0_usize, usize::saturating_add);
+        all.saturating_add(self.host.len()).saturating_add(self.road.as_ref().map_or(0, Vec::len))
+    }
 }
 
 /// What the store holds.
@@ -121,7 +149,7 @@ pub enum StoreError {
 
 impl Store {
     /// Where a Mac keeps its store.
-    pub const DEFAULT_FOLDER: &'static str = "/var/db/tidemark/store";
+    pub const DEFAULT_FOLDER: &'static str = "/Library/Application Support/Tidemark/State/baselines";
 
     /// Opens the store in a folder, and makes it where there is none. One that cannot be read is set aside beside it, as
     /// `<folder>.corrupt-<n>`, and a fresh one opened.

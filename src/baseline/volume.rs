@@ -105,6 +105,14 @@ pub fn log10_p(histogram: &Histogram, prior: &Prior, bits: f64) -> f64 {
     log_p.max(libm::log10(floor.max(LEAST_P))).max(LEAST_LOG10_P)
 }
 
+/// A value, in bits, up to which [`log10_p`] is at least −[`QUIET`]: with fewer a window is no news for its subject, whatever else there is.
+/// Above the edge of the tail it is the closed form turned round; the floor only makes values more probable.
+pub fn quiet_up_to(histogram: &Histogram, prior: &Prior) -> f64 {
+    let tail = Tail::of(histogram, prior);
+    let reach = libm::exp10((libm::log10(tail.mass / tail.total) + QUIET) / tail.shape);
+    if reach > 1.0 { tail.edge + tail.scale * (reach - 1.0) - QUIET_SLACK_BITS } else { 0.0 }
+}
+
 /// The value, in bits, that is exceeded with probability `p`: for explanations (median, 99 % point).
 pub fn quantile(histogram: &Histogram, prior: &Prior, p: f64) -> f64 {
     let target = libm::log10(p);
@@ -126,6 +134,10 @@ const PRIOR_SHAPE: f64 = 10.0;
 const PRIOR_EXCESS_BITS: f64 = 1.2;
 /// Weight of the prior's own survival as a lower bound: never more certain than this.
 const FLOOR_WEIGHT: f64 = 0.5;
+/// −log10 of the probability down to which a window is quiet: 99 of 100 windows are.
+pub const QUIET: f64 = 2.0;
+/// Taken off a quiet value for the rounding of its computation.
+const QUIET_SLACK_BITS: f64 = 1e-3;
 /// Below this a probability is not told from nothing.
 const LEAST_P: f64 = 1e-16;
 /// The least logarithm given out.
@@ -170,6 +182,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_usual_is_quiet_and_a_thousandfold_is_not() {
+        let priors = Priors::builtin();
+        let quiet = quiet_up_to(&learnt(&[30_000; 400]), &priors.out.hour);
+        assert!(quiet > bits(30_000) && quiet < bits(30_000_000), "{quiet}");
+    }
+
+    #[test]
     fn weights_that_are_none_make_no_prior() {
         assert_eq!(Prior::new(&[1.0; 75]), Err(InvalidPrior));
         assert_eq!(Prior::new(&[0.0; 76]), Err(InvalidPrior));
@@ -177,6 +196,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_quiet_is_no_rarer_than_one_in_a_hundred(values in prop::collection::vec(0u64..1 << 40, 0..60), share in 0.0..1.0f64) {
+            let priors = Priors::builtin();
+            let history = learnt(&values);
+            let quiet = quiet_up_to(&history, &priors.out.hour);
+            prop_assert!(log10_p(&history, &priors.out.hour, share * quiet) >= -QUIET);
+        }
+
         #[test]
         fn a_larger_value_is_never_more_probable(values in prop::collection::vec(0u64..1 << 40, 0..60), low in 0.0..48.0f64, step in 0.0..5.0f64) {
             let priors = Priors::builtin();

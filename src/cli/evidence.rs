@@ -5,8 +5,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::alerts::Lookup;
 use super::inputs::{self, Setup};
-use super::{Code, Failure, alerts, state};
+use super::{Code, Failure, state};
 use crate::alert::Alert;
 use crate::engine::Engine;
 use crate::observation::{Observation, Timestamp};
@@ -28,9 +29,8 @@ use crate::source::{Origins, RecordingWriter};
 pub(super) struct Args {
     /// File with one alert, `-`, or id.
     alert: String,
-    /// The file of alerts in which an id is looked up; the first file sink of the configuration where none is named.
-    #[arg(long, value_name = "FILE")]
-    alerts: Option<PathBuf>,
+    #[command(flatten)]
+    lookup: Lookup,
     /// The recordings and captures that gave the alert.
     #[arg(long, value_name = "INPUT", required = true, num_args = 1..)]
     inputs: Vec<PathBuf>,
@@ -46,8 +46,7 @@ const AROUND: Duration = Duration::from_secs(5 * 60);
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = args.setup.config()?;
-    let stored = args.alerts.as_deref().or(config.delivery.file());
-    let found = alerts::find(&args.alert, stored)?;
+    let found = args.lookup.find(&args.alert, &config)?;
     let [alert] = found.as_slice() else {
         let message = format!("{} names {} alerts: give the id of one event", args.alert, found.len());
         return Err(Failure::new(Code::Usage, message));

@@ -27,8 +27,12 @@ pub enum Code {
     BadData = 65,
     /// `EX_NOINPUT`: an input is missing or may not be read.
     NoInput = 66,
+    /// `EX_UNAVAILABLE`: no daemon runs.
+    Unavailable = 69,
     /// `EX_IOERR`: writing failed.
     Io = 74,
+    /// `EX_NOPERM`: not for this user.
+    NotPermitted = 77,
     /// `EX_CONFIG`: the configuration is wrong.
     Config = 78,
 }
@@ -41,7 +45,9 @@ Exit codes:
   2   the command line is wrong
   65  bad input data: nothing in it could be read
   66  no input: a file is missing or may not be read
+  69  no daemon runs
   74  the output could not be written
+  77  not for this user
   78  bad configuration";
 
 impl Failure {

@@ -1,37 +1,46 @@
 //! `tidemark feedback`: an analyst's word on an alert.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::alerts::Lookup;
 use super::baseline::{Place, read_text};
+use super::status::failure;
 use super::{Code, Failure};
-use crate::alert::Alert;
-use crate::detect::Verdict;
+use crate::alert::{Alert, FindingKey};
+use crate::daemon::Request;
+use crate::detect::{Detector, Verdict};
+use crate::network::Protocol;
 use crate::process::Subject;
 
 /// Says whether an alert was benign or malicious. Benign: what it saw is learnt in full. Malicious: what it saw is forgotten, and the alert
 /// does not count against the budget.
 ///
-/// ALERT is a file with the alert's document, as tidemark wrote it or as the SIEM returns it; `-` is standard input. On a machine that is not
-/// the alert's Mac, --deliver writes the word to a file for that Mac.
+/// ALERT is a file with the alert's document, as tidemark wrote it or as the SIEM returns it, or `-` for standard input; or the id of an
+/// event or a finding, which is looked up among the alerts of a file. On a machine that is not the alert's Mac, --deliver writes the word
+/// to a file for that Mac. A word may also be written by hand, and name its finding by key alone, with or without the host:
+///   {"feedback": {"schema": "tidemark.feedback/1", "verdict": "benign", "finding": "tmk1:6a5f56425cdc5d41f29875d41cb916bc"}}
 ///
 /// Examples:
 ///   tidemark feedback alert.json benign
+///   tidemark feedback tmk1:6a5f56425cdc5d41f29875d41cb916bc benign --alerts /var/log/tidemark/alerts.ndjson
 ///   tidemark feedback alert.json malicious --deliver word.json
 ///   tidemark feedback --from /var/spool/tidemark/feedback
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// The alert's document.
+    /// The alert's document, or an id.
     #[arg(value_name = "ALERT", required_unless_present = "from", requires = "verdict")]
-    alert: Option<PathBuf>,
+    alert: Option<String>,
     /// What it was.
     #[arg(value_enum)]
     verdict: Option<Word>,
+    #[command(flatten)]
+    lookup: Lookup,
     /// Writes the word to this file, to be delivered, and touches no store.
     #[arg(long, value_name = "FILE")]
     deliver: Option<PathBuf>,
@@ -60,29 +69,43 @@ struct Delivered {
 struct Feedback {
     schema: String,
     verdict: Verdict,
-    subject: Subject,
+    /// Whose finding it was; where it is absent, `finding` says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<Subject>,
     /// The finding's key, or its key without the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     finding: Option<String>,
+    /// The host that the finding's key was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+}
+
+impl Feedback {
+    /// Whose finding it was: as the word says, else the subject of this store whose findings have the key.
+    fn subject_in(&self, detector: &Detector) -> Option<Subject> {
+        if self.subject.is_some() {
+            return self.subject.clone();
+        }
+        let key = self.finding.as_deref()?;
+        let protocols = || Protocol::ALL.iter().copied().map(Some).chain([None]);
+        let hosts = [None, self.host.as_deref()];
+        let has_key = |subject: &Subject| {
+            protocols().any(|protocol| {
+                hosts.iter().any(|host| FindingKey::new(*host, subject, protocol).as_str() == key)
+            })
+        };
+        detector.subjects().into_iter().find(|subject| has_key(subject)).cloned()
+    }
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if let Some(folder) = &args.from {
         return take_folder(folder, &args.place);
     }
-    let (Some(path), Some(word)) = (&args.alert, args.verdict) else { return Ok(()) };
-    let text = read_text(path)?;
-    // OCSF and ECS hold the native document as text; what is no whole alert may still name its subject.
-    let document: Value = match Alert::read(&text) {
-        Ok(alert) => serde_json::to_value(alert),
-        Err(_) => serde_json::from_str(&text),
-    }
-    .map_err(|error| Failure::new(Code::BadData, format!("{}: {error}", path.display())))?;
+    let (Some(name), Some(word)) = (&args.alert, args.verdict) else { return Ok(()) };
+    let document = document(name, args)?;
     let subject = subject_of(&document).ok_or_else(|| {
-        Failure::new(
-            Code::BadData,
-            format!("{} holds no alert: no `subject` with an `image` in it", path.display()),
-        )
+        Failure::new(Code::BadData, format!("{name} holds no alert: no `subject` with an `image` in it"))
     })?;
     let verdict = match word {
         Word::Benign => Verdict::Benign,
@@ -90,10 +113,16 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     };
     if let Some(file) = &args.deliver {
         let finding = find(&document, "finding").and_then(Value::as_str).map(str::to_owned);
-        let delivered = Delivered { feedback: Feedback { schema: SCHEMA.into(), verdict, subject, finding } };
-        let text = serde_json::to_string(&delivered).map_err(io::Error::from)?;
+        let feedback =
+            Feedback { schema: SCHEMA.into(), verdict, subject: Some(subject), finding, host: None };
+        let text = serde_json::to_string(&Delivered { feedback }).map_err(io::Error::from)?;
         return std::fs::write(file, text + "\n")
             .map_err(|error| Failure::new(Code::Io, format!("cannot write {}: {error}", file.display())));
+    }
+    if let Some(mut daemon) = args.place.daemon()? {
+        let finding = find(&document, "finding").and_then(|key| serde_json::from_value(key.clone()).ok());
+        let request = Request::Feedback { subject, verdict, finding };
+        return daemon.ask(request).map(drop).map_err(|error| failure(&error));
     }
     let (store, mut detector) = args.place.open()?;
     if !detector.feedback(&subject, verdict) {
@@ -103,7 +132,26 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     store.save(&mut detector)
 }
 
-fn take_folder(folder: &std::path::Path, place: &Place) -> Result<(), Failure> {
+/// The document that a name means. OCSF and ECS hold the native one as text; what is no whole alert may still name its subject.
+fn document(name: &str, args: &Args) -> Result<Value, Failure> {
+    let path = Path::new(name);
+    if name != "-" && !path.exists() {
+        let config = args.place.setup.config()?;
+        let found = args.lookup.find(name, &config)?;
+        let latest = found.last().map(serde_json::to_value).transpose();
+        return latest
+            .map_err(io::Error::from)?
+            .ok_or_else(|| Failure::new(Code::NoInput, format!("no alert is {name}")));
+    }
+    let text = read_text(path)?;
+    match Alert::read(&text) {
+        Ok(alert) => serde_json::to_value(alert),
+        Err(_) => serde_json::from_str(&text),
+    }
+    .map_err(|error| Failure::new(Code::BadData, format!("{}: {error}", path.display())))
+}
+
+fn take_folder(folder: &Path, place: &Place) -> Result<(), Failure> {
     let unreadable =
         |error: io::Error| Failure::new(Code::NoInput, format!("cannot read {}: {error}", folder.display()));
     let entries = std::fs::read_dir(folder).map_err(unreadable)?;
@@ -116,7 +164,7 @@ fn take_folder(folder: &std::path::Path, place: &Place) -> Result<(), Failure> {
     for path in paths {
         let text = read_text(&path)?;
         let key = Sha256::digest(text.as_bytes()).to_vec();
-        if store.0.has_feedback(&key).map_err(|error| Failure::new(Code::BadData, error))? {
+        if store.store.has_feedback(&key).map_err(|error| Failure::new(Code::BadData, error))? {
             continue;
         }
         let delivered: Delivered = match serde_json::from_str(&text) {
@@ -127,10 +175,11 @@ fn take_folder(folder: &std::path::Path, place: &Place) -> Result<(), Failure> {
                 continue;
             }
         };
-        let known = detector.feedback(&delivered.feedback.subject, delivered.feedback.verdict);
+        let subject = delivered.feedback.subject_in(&detector);
+        let known = subject.is_some_and(|subject| detector.feedback(&subject, delivered.feedback.verdict));
         let mut checkpoint = detector.checkpoint();
         checkpoint.feedback.push((key, vec![u8::from(known)]));
-        store.write(&checkpoint)?;
+        store.write(checkpoint)?;
     }
     Ok(())
 }

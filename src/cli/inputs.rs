@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Code, Failure, summary};
-use crate::config::Config;
-use crate::engine;
+use crate::config::{Config, Layers};
 use crate::observation::Observation;
 use crate::source::{Input, Merged, OpenOptions, Origins, SourceReport};
+use crate::{daemon, engine};
 
 /// Input files.
 #[derive(Debug, clap::Args)]
@@ -30,25 +30,34 @@ pub(super) struct Setup {
     /// The configuration file; without it every setting has its default.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Sets one value, whatever the file says: `--set detection.learn_days=3`. May be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Managed preferences, as an MDM ships them: their settings stand above the file's. A file that is not there is no error.
+    #[arg(long, value_name = "FILE")]
+    managed: Option<PathBuf>,
 }
 
 impl Setup {
     /// The configuration that the command line names.
     pub(super) fn config(&self) -> Result<Config, Failure> {
-        match &self.config {
-            Some(path) => Config::load(path).map_err(|error| Failure::new(Code::Config, error)),
-            None => Ok(Config::default()),
+        let effective = self.layers().load().map_err(|error| Failure::new(Code::Config, error))?;
+        Ok(effective.config)
+    }
+
+    /// What the command line names, and nothing of this machine: a replay gives the same wherever it runs.
+    pub(super) fn layers(&self) -> Layers {
+        Layers {
+            file: self.config.clone(),
+            managed: self.managed.clone(),
+            flags: self.set.clone(),
+            ..Layers::default()
         }
     }
 
     /// The engine's settings from a configuration and the exceptions that it names.
     pub(super) fn engine(config: &Config) -> Result<engine::Settings, Failure> {
-        let exceptions = config.exceptions.load().map_err(|error| Failure::new(Code::Config, error))?;
-        Ok(engine::Settings {
-            detection: config.detection.clone(),
-            exceptions: Arc::new(exceptions),
-            ..engine::Settings::default()
-        })
+        daemon::engine_settings(config).map_err(|error| Failure::new(Code::Config, error))
     }
 }
 

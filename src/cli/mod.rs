@@ -4,8 +4,12 @@
 //! Data goes to standard output, words for people to standard error.
 
 mod alerts;
+mod audit;
 mod baseline;
 mod calibrate;
+mod config;
+mod coverage;
+mod doctor;
 mod evidence;
 mod exceptions;
 mod exit;
@@ -14,16 +18,23 @@ mod feedback;
 mod flows;
 mod generate;
 mod inputs;
+mod mdm;
 mod plot;
+mod printable;
 mod processes;
 mod record;
 mod replay;
 mod report;
 mod run;
+mod selftest;
 mod sink;
 mod source;
 mod state;
+mod status;
 mod summary;
+mod tail;
+mod test;
+mod top;
 
 use std::process::ExitCode;
 
@@ -56,8 +67,18 @@ enum Verb {
     Baseline(baseline::Args),
     Feedback(feedback::Args),
     Calibrate(calibrate::Args),
+    Config(config::Args),
     Exceptions(exceptions::Args),
     Sink(sink::Args),
+    Mdm(mdm::Args),
+    Doctor(doctor::Args),
+    Test(test::Args),
+    Status(status::Args),
+    Top(top::Args),
+    Tail(tail::Args),
+    Coverage(coverage::Args),
+    Selftest(selftest::Args),
+    Audit(audit::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -78,8 +99,18 @@ pub fn main() -> ExitCode {
         Verb::Baseline(args) => baseline::run(&args),
         Verb::Feedback(args) => feedback::run(&args),
         Verb::Calibrate(args) => calibrate::run(&args),
+        Verb::Config(args) => config::run(&args),
         Verb::Exceptions(args) => exceptions::run(&args),
         Verb::Sink(args) => sink::run(&args),
+        Verb::Mdm(args) => mdm::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
+        Verb::Test(args) => test::run(&args),
+        Verb::Status(args) => status::run(&args),
+        Verb::Top(args) => top::run(&args),
+        Verb::Tail(args) => tail::run(&args),
+        Verb::Coverage(args) => coverage::run(&args),
+        Verb::Selftest(args) => selftest::run(&args),
+        Verb::Audit(args) => audit::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let store = args.state.as_deref().map(state::open).transpose()?;
     let from = args.from.as_deref().map(state::open).transpose()?;
     let mut engine = match store.as_ref().or(from.as_ref()) {
-        Some(store) => state::resume(store, settings, &mut verdicts)?,
+        Some(store) => state::resume(store, settings, [], &mut verdicts)?,
         None => Engine::new(settings),
     };
     let mut digests = 0;

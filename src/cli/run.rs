@@ -1,11 +1,14 @@
 //! `tidemark run`: the daemon.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::inputs::Setup;
+use super::config::ServiceSetup;
 use super::source::SourceName;
 use super::{Code, Failure, state};
-use crate::daemon::{self, Wiring};
+use crate::alert::Alert;
+use crate::daemon::{self, Configuration, Wiring};
+use crate::sink::spool::{Latest, Queue};
 
 /// Runs in the foreground: takes observations as they come and delivers alerts.
 ///
@@ -18,34 +21,68 @@ use crate::daemon::{self, Wiring};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// Where observations come from: `live` (this Mac), `recording:FILE` or `eslogger:-` (standard input).
+    /// Where observations come from: `live` (this Mac), `recording:FILE` or `eslogger:-` (standard input). Several recordings merge by time.
     #[arg(long, value_name = "SOURCE", default_value = "live")]
-    source: SourceName,
+    source: Vec<SourceName>,
+    /// Takes a recording as fast as it was made (1), or so many times as fast; without it, as fast as it can be read.
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    pace: Option<f64>,
     /// The folder that keeps what was learnt (in `baselines`), the spool of events that a receiver has yet to take, and the status.
     #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE)]
     state: PathBuf,
+    /// Seconds between two checkpoints of what was learnt, from 0.01 on: what a crash or a loss of power can take. Alerts are on the disk at
+    /// once, whatever it is.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    checkpoint_every: Duration,
     #[command(flatten)]
-    setup: Setup,
+    service: ServiceSetup,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let config = args.setup.config()?;
-    let settings = Setup::engine(&config)?;
-    let source = args.source.open()?;
+    let layers = args.service.layers();
+    let (configuration, settings) =
+        Configuration::load(layers).map_err(|error| Failure::new(Code::Config, error))?;
+    let (source, sources) = SourceName::open(&args.source, args.pace)?;
     let store = state::open(&args.state.join(BASELINES))?;
     let mut verdicts = Vec::new();
-    let engine = state::resume(&store, settings, &mut verdicts)?;
+    // What a run that was killed spooled after its last checkpoint is neither told nor numbered again.
+    let spooled = Latest::of(&args.state.join(daemon::SPOOL_FOLDER), Queue::Alerts)
+        .map_err(|error| Failure::new(Code::Io, error))?
+        .filter_map(|line| Alert::read(&line).ok());
+    let engine = state::resume(&store, settings, spooled, &mut verdicts)?;
     let wiring = Wiring {
         state: args.state.clone(),
-        delivery: config.delivery,
+        configuration,
         store: Some(store),
+        checkpoint_every: args.checkpoint_every,
         host: host_name(),
         resumed: verdicts,
+        sources,
     };
     let tally = daemon::run(source, engine, wiring).map_err(|error| Failure::new(Code::Io, error))?;
     tracing::info!(observations = tally.observations, "stopped");
     Ok(())
 }
+
+fn factor(text: &str) -> Result<f64, String> {
+    let factor: f64 = text.parse().map_err(|_| format!("{text} is no number"))?;
+    if factor.is_finite() && factor > 0.0 { Ok(factor) } else { Err("a pace is more than 0".to_owned()) }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| format!("{text} is no number of seconds"))?;
+    if !(SHORTEST_CHECKPOINT..=LONGEST_CHECKPOINT).contains(&seconds) {
+        return Err(format!(
+            "a checkpoint is made every {SHORTEST_CHECKPOINT} to {LONGEST_CHECKPOINT} seconds"
+        ));
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+/// Ten milliseconds, for tests of crashes; writing one takes about as long.
+const SHORTEST_CHECKPOINT: f64 = 0.01;
+/// A day: what was learnt is kept at the end in any case.
+const LONGEST_CHECKPOINT: f64 = 86_400.0;
 
 /// The name of this machine in events about the sensor itself.
 pub(super) fn host_name() -> String {
@@ -56,4 +93,4 @@ pub(super) fn host_name() -> String {
 pub(super) const DEFAULT_STATE: &str = "/Library/Application Support/Tidemark/State";
 
 /// The store's folder has one to itself: a store that cannot be read is set aside as a whole, and the spool must not go with it.
-const BASELINES: &str = "baselines";
+pub(super) const BASELINES: &str = "baselines";

@@ -1,13 +1,16 @@
 //! Where a verb that observes takes its observations from.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use super::inputs;
 use super::{Code, Failure};
-use crate::observation::Observation;
+use crate::daemon::Sources;
+use crate::observation::{Observation, Timestamp};
 use crate::source::live::Live;
-use crate::source::{OpenOptions, Origins, ladder, open};
+use crate::source::{Merged, OpenOptions, Origins, WithUsers, ladder, login_name, open};
 
 /// `--source`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,15 +38,57 @@ impl FromStr for SourceName {
     }
 }
 
-impl SourceName {
-    /// The observations as they stand in the source: a recording gives the same wherever and whenever it is read.
-    pub(super) fn open(&self) -> Result<Stream, Failure> {
+impl fmt::Display for SourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Live => Ok(Box::new(live()?)),
-            Self::Recording(path) | Self::Eslogger(path) => {
-                let paths = std::slice::from_ref(path);
-                Ok(Box::new(inputs::open_paths(paths, Origins::Joined, false)?.into_merged()))
+            Self::Live => f.write_str("live"),
+            Self::Recording(path) => write!(f, "recording {}", path.display()),
+            Self::Eslogger(path) => write!(f, "eslogger {}", path.display()),
+        }
+    }
+}
+
+impl SourceName {
+    /// The observations as they stand in these sources, merged by time, and where that is in words: a recording gives the same wherever and
+    /// whenever it is read, also where it is read at a pace. Only what is live gets this machine's names of users.
+    pub(super) fn open(sources: &[Self], pace: Option<f64>) -> Result<(Stream, Sources), Failure> {
+        if sources.contains(&Self::Live) {
+            if sources.len() == 1 {
+                return opened_live();
             }
+            let why = "`live` is this Mac, and goes with no recording of one";
+            return Err(Failure::new(Code::Usage, why));
+        }
+        let named: Vec<String> = sources.iter().map(ToString::to_string).collect();
+        let rung = named.join(", ");
+        let recorded = if sources.iter().any(Self::is_pipe) {
+            Recorded::Unopened(sources.to_vec())
+        } else {
+            Recorded::open(sources)?
+        };
+        let stream: Stream = match pace {
+            _ if sources.iter().any(Self::is_standard_input) => {
+                Box::new(WithUsers::new(recorded, login_name))
+            }
+            Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
+            None => Box::new(recorded),
+        };
+        Ok((stream, Sources { rung, ..Sources::default() }))
+    }
+
+    /// Whether it tells what it carries only once somebody writes. A file that is not there is said at once, and not when the daemon already runs.
+    fn is_pipe(&self) -> bool {
+        self.is_standard_input() || self.path().is_some_and(|path| path.exists() && !path.is_file())
+    }
+
+    fn is_standard_input(&self) -> bool {
+        matches!(self, Self::Eslogger(path) if path == Path::new("-"))
+    }
+
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Live => None,
+            Self::Recording(path) | Self::Eslogger(path) => Some(path),
         }
     }
 
@@ -64,6 +109,85 @@ impl SourceName {
     }
 }
 
+/// This Mac.
+fn opened_live() -> Result<(Stream, Sources), Failure> {
+    let (live, coverage) = ladder::open().map_err(|error| Failure::new(Code::NoInput, error))?;
+    let sources = Sources {
+        rung: coverage.to_string(),
+        refused: coverage.refused.clone(),
+        blind_spots: coverage.blind_spots().map(str::to_owned).collect(),
+    };
+    Ok((Box::new(WithUsers::new(live, login_name)), sources))
+}
+
+/// A recording, or a pipe that will carry one. A pipe tells what it carries only when the other end writes, and a daemon answers before that: it is
+/// opened by whoever reads.
+enum Recorded {
+    Unopened(Vec<SourceName>),
+    Reading(Box<Merged>),
+    Following(Box<Live>),
+    Failed,
+}
+
+impl Recorded {
+    /// What `eslogger` writes into a pipe happens now and is in order: it is given out at once, under this machine's name. Recordings are put in
+    /// order over some seconds of their own time.
+    fn open(sources: &[SourceName]) -> Result<Self, Failure> {
+        if let [name @ SourceName::Eslogger(_)] = sources
+            && name.is_pipe()
+        {
+            return Ok(Self::Following(Box::new(name.follow()?)));
+        }
+        let paths: Vec<PathBuf> = sources.iter().filter_map(SourceName::path).map(Path::to_owned).collect();
+        let merged = inputs::open_paths(&paths, Origins::Joined, false)?.into_merged();
+        Ok(Self::Reading(Box::new(merged)))
+    }
+}
+
+impl Iterator for Recorded {
+    type Item = Observation;
+
+    fn next(&mut self) -> Option<Observation> {
+        if let Self::Unopened(sources) = self {
+            *self = Self::open(sources).unwrap_or_else(|failure| {
+                tracing::error!("{}", failure.message);
+                Self::Failed
+            });
+        }
+        match self {
+            Self::Reading(merged) => merged.next(),
+            Self::Following(live) => live.next(),
+            Self::Unopened(_) | Self::Failed => None,
+        }
+    }
+}
+
+/// A recording that takes its time.
+struct Paced<I> {
+    inner: I,
+    /// Seconds of the recording in a second.
+    factor: f64,
+    /// When the first observation was given, and its time.
+    began: Option<(Instant, Timestamp)>,
+}
+
+impl<I: Iterator<Item = Observation>> Iterator for Paced<I> {
+    type Item = Observation;
+
+    fn next(&mut self) -> Option<Observation> {
+        let observation = self.inner.next()?;
+        if let Some(time) = observation.time() {
+            let (began, first) = *self.began.get_or_insert_with(|| (Instant::now(), time));
+            // Longer waits than a year are not told apart.
+            let ahead = (time.since(first).as_secs_f64() / self.factor).min(LONGEST_WAIT);
+            std::thread::sleep(Duration::from_secs_f64(ahead).saturating_sub(began.elapsed()));
+        }
+        Some(observation)
+    }
+}
+
+const LONGEST_WAIT: f64 = 366.0 * 86_400.0;
+
 fn live() -> Result<Live, Failure> {
     ladder::open().map(|(live, _)| live).map_err(|error| Failure::new(Code::NoInput, error))
 }
@@ -71,6 +195,19 @@ fn live() -> Result<Live, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recording_at_a_pace_takes_its_time_over_the_pace() {
+        let tick = |seconds| {
+            let time = Timestamp::from_seconds(seconds, 0);
+            Observation::Clock(crate::observation::Clock { time, awake: None })
+        };
+        let began = Instant::now();
+        let paced = Paced { inner: [tick(0), tick(100)].into_iter(), factor: 5_000.0, began: None };
+        assert_eq!(paced.count(), 2);
+        // A sleep is never shorter than asked for.
+        assert!(began.elapsed() >= Duration::from_millis(20));
+    }
 
     #[test]
     fn a_source_is_live_or_names_a_file() {

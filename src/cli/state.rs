@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Code, Failure};
+use crate::alert::Alert;
 use crate::baseline::{Store, StoreError};
 use crate::engine::{Engine, Settings, Verdict};
 
@@ -15,10 +16,15 @@ pub(super) fn open(folder: &Path) -> Result<Store, Failure> {
     Ok(opened.store)
 }
 
-/// An engine that goes on from what the store holds.
-pub(super) fn resume(store: &Store, settings: Settings, out: &mut Vec<Verdict>) -> Result<Engine, Failure> {
+/// An engine that goes on from what the store holds, and knows of the events that left after that, the latest first.
+pub(super) fn resume(
+    store: &Store,
+    settings: Settings,
+    left: impl IntoIterator<Item = Alert>,
+    out: &mut Vec<Verdict>,
+) -> Result<Engine, Failure> {
     let saved = store.load().map_err(|error| store_failure(&error))?;
-    Engine::resume(settings, &saved, out).map_err(|error| Failure::new(Code::BadData, error))
+    Engine::resume(settings, &saved, left, out).map_err(|error| Failure::new(Code::BadData, error))
 }
 
 /// Ends the run and keeps what the next one needs.

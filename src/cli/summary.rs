@@ -66,6 +66,9 @@ pub(super) fn write(
         write!(err, ", digests of held findings {digests}")?;
     }
     writeln!(err)?;
+    for (exception, count) in &tally.exceptions {
+        writeln!(err, "  {count:>6}  suppressed by {exception}")?;
+    }
     for (subject, found) in &tally.subjects {
         writeln!(err, "  {:>6}  {subject}", found.alerts.saturating_add(found.suppressed))?;
     }

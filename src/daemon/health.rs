@@ -1,49 +1,140 @@
 //! What the sensor says of itself: a heartbeat, and what changed in its delivery. A Mac that falls silent is noticed in the SIEM, by the
 //! heartbeat that does not come.
 
-use serde::Serialize;
+use std::fmt::Display;
+
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::vitals::Status;
 use crate::detect::Digest;
+use crate::exceptions::{Due, EXPIRES_SOON_DAYS};
 use crate::observation::Timestamp;
-use crate::sink::SinkStatus;
-use crate::sink::spool::SpoolStatus;
-
-/// The state of the delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Status {
-    /// Seconds since the daemon began.
-    pub uptime_seconds: u64,
-    /// The spool.
-    pub spool: SpoolStatus,
-    /// Each sink.
-    pub sinks: Vec<SinkStatus>,
-    /// Events that could neither be spooled nor kept in memory.
-    pub lost: u64,
-}
 
 /// Why a health event is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Occasion<'a> {
     Started,
     Heartbeat,
     Stopping,
     /// A sink's receiver refuses the sensor.
     Refused(&'a str),
+    /// The configuration was read anew; the keys that changed.
+    Reloaded(&'a [String]),
+    /// The configuration on the disk is refused.
+    ReloadRefused(&'a str),
+    /// A part failed.
+    Failed {
+        part: &'a str,
+        what: &'a dyn Display,
+    },
 }
 
-/// A health event, as one line.
-pub(super) fn event(occasion: Occasion<'_>, status: &Status, host: &str, now: jiff::Timestamp) -> String {
+/// A health event, as one line of at most [`MOST_BYTES`].
+pub(super) fn event(occasion: &Occasion<'_>, status: &Status, now: jiff::Timestamp) -> String {
     let (kind, severity, summary) = match occasion {
         Occasion::Started => ("started", "info", "tidemark started".to_owned()),
-        Occasion::Heartbeat => ("heartbeat", "info", "tidemark is running".to_owned()),
+        Occasion::Heartbeat if status.reasons.is_empty() => {
+            ("heartbeat", "info", "tidemark is running".to_owned())
+        }
+        Occasion::Heartbeat => {
+            ("heartbeat", "low", format!("tidemark is running, but {}", status.reasons.join("; ")))
+        }
         Occasion::Stopping => ("stopping", "info", "tidemark is stopping".to_owned()),
         Occasion::Refused(sink) => {
             ("sink_refused", "high", format!("the receiver of sink {sink} refuses this sensor"))
         }
+        Occasion::Reloaded(changed) if changed.is_empty() => {
+            ("reloaded", "info", "the configuration was read anew; no setting changed".to_owned())
+        }
+        Occasion::Reloaded(changed) => {
+            ("reloaded", "info", format!("settings changed: {}", changed.join(", ")))
+        }
+        Occasion::ReloadRefused(why) => (
+            "reload_refused",
+            "medium",
+            format!("the configuration on the disk is refused, the last good one stays in force: {why}"),
+        ),
+        Occasion::Failed { part, what } => ("failed", "high", format!("{part}: {what}")),
     };
-    document("tidemark.health/1", kind, severity, &summary, host, now, &json!({ "status": status }))
+    let rest = json!({ "status": vital(status) });
+    let line = |summary| document("tidemark.health/1", kind, severity, summary, &status.host, now, &rest);
+    let whole = line(&summary);
+    match whole.len().checked_sub(MOST_BYTES) {
+        // Only the sentence can be long; what a quote or a backslash costs twice is taken off twice.
+        Some(excess @ 1..) => line(cut(&summary, summary.len().saturating_sub(excess.saturating_mul(2)))),
+        _ => whole,
+    }
+}
+
+/// What of the status a fleet is watched by. Times are totals, so that nobody's day can be read from them.
+fn vital(status: &Status) -> Value {
+    let waiting: u64 = status.spool.queues.values().map(|queue| queue.waiting).sum();
+    let dropped: u64 = status.spool.queues.values().map(|queue| queue.dropped + queue.damaged).sum();
+    let mut vital = json!({
+        "ok": status.reasons.is_empty(),
+        "uptime_seconds": status.uptime_seconds,
+        "waiting": waiting,
+        "dropped": dropped,
+        "lost": status.lost,
+        "cpu_seconds": status.usage.cpu_seconds.round(),
+        "resident_bytes": status.usage.resident_bytes,
+    });
+    if let (Some(engine), Some(members)) = (&status.engine, vital.as_object_mut()) {
+        let coverage = &engine.coverage;
+        let percent = |share: f64| (share * 100.0).round();
+        let gaps: u64 = coverage.gaps.values().map(|source| source.gaps).sum();
+        let lost: u64 = coverage.gaps.values().map(|source| source.lost).sum();
+        let rest = json!({
+            "alerts": engine.alerts,
+            "sequence": engine.sequence,
+            "subjects": engine.baselines.subjects,
+            "state": engine.baselines.state,
+            "exceptions": engine.exceptions,
+            "coverage": {
+                "observations": engine.observations,
+                "attributed_percent": percent(coverage.attributed_share()),
+                "initiator_percent": percent(coverage.bytes.share(coverage.bytes.initiator)),
+                "by_payload_percent": percent(coverage.bytes.share(coverage.bytes.by_payload)),
+                "gaps": gaps,
+                "lost": lost,
+                "dc0064": coverage.dc0064_command_execution,
+                "dc0078": coverage.dc0078_network_traffic_flow,
+            },
+        });
+        if let Value::Object(rest) = rest {
+            members.extend(rest);
+        }
+    }
+    vital
+}
+
+/// The part of the hour after its start at which this Mac's heartbeats come, from 0 to 1: a fleet that was restarted by one command does not speak
+/// all at once.
+pub(super) fn share_of_hour(host: &str) -> f64 {
+    let digest: [u8; 32] = Sha256::digest(host).into();
+    let [a, b, ..] = digest;
+    f64::from(u16::from_be_bytes([a, b])) / f64::from(u16::MAX)
+}
+
+/// The beginning of a text, whole characters of it.
+fn cut(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or(text)
+}
+
+/// Bytes of a health event at most: it is sent by every Mac of a fleet every hour.
+const MOST_BYTES: usize = 1_024;
+
+/// Exceptions that ended or end soon, as one line.
+pub(super) fn due(due: &[Due], host: &str, time: Timestamp) -> String {
+    let over = due.iter().filter(|one| one.is_over()).count();
+    let soon = due.len().saturating_sub(over);
+    let summary = format!("{over} exceptions have expired, {soon} expire within {EXPIRES_SOON_DAYS} days");
+    // What an expired exception covered alerts again, which somebody may take for an attack.
+    let severity = if over > 0 { "medium" } else { "low" };
+    let now = jiff::Timestamp::from_nanosecond(time.as_nanos().into()).unwrap_or_default();
+    let rest = json!({ "exceptions": due });
+    document("tidemark.health/1", "exceptions_due", severity, &summary, host, now, &rest)
 }
 
 /// What the budget held back, as one line.
@@ -104,6 +195,69 @@ mod tests {
     use super::*;
     use crate::sink::Event;
     use crate::sink::spool::Queue;
+
+    #[test]
+    fn heartbeats_of_a_fleet_are_spread_over_the_hour() {
+        let shares: Vec<f64> = (0..100).map(|n| share_of_hour(&format!("mac-{n}"))).collect();
+        assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)));
+        for quarter in [0.0, 0.25, 0.5, 0.75] {
+            let within = shares.iter().filter(|share| (quarter..quarter + 0.25).contains(*share)).count();
+            assert!(within > 10, "{within} of 100 in the quarter from {quarter}");
+        }
+    }
+
+    #[test]
+    fn a_health_event_has_at_most_a_kilobyte_whatever_it_tells() {
+        let mut status = crate::daemon::vitals::sample();
+        status.reasons = vec!["sink \"x\" waits: é".repeat(100)];
+        let now = "2026-11-24T10:00:00Z".parse().unwrap();
+        let keys: Vec<String> = (0..99).map(|n| format!("detection.key_{n}")).collect();
+        for occasion in [
+            Occasion::Started,
+            Occasion::Heartbeat,
+            Occasion::Stopping,
+            Occasion::Refused("splunk"),
+            Occasion::Reloaded(&keys),
+            Occasion::ReloadRefused(&"\\".repeat(5_000)),
+            Occasion::Failed { part: "engine", what: &"x".repeat(5_000) },
+        ] {
+            let line = event(&occasion, &status, now);
+            assert!(line.len() <= MOST_BYTES, "{} bytes: {line}", line.len());
+            let event = Event::parse(line, Queue::Health).unwrap();
+            assert_eq!(event.host, status.host);
+        }
+    }
+
+    #[test]
+    fn the_saved_searches_ask_for_members_that_a_heartbeat_has() {
+        let line = event(
+            &Occasion::Heartbeat,
+            &crate::daemon::vitals::sample(),
+            "2026-11-24T10:00:00Z".parse().unwrap(),
+        );
+        let heartbeat: Value = serde_json::from_str(&line).unwrap();
+        let searches = [
+            include_str!("../../docs/siem/splunk.conf"),
+            include_str!("../../docs/siem/elastic.esql"),
+            include_str!("../../docs/siem/sentinel.kql"),
+        ];
+        let mut asked = 0;
+        for text in searches {
+            for rest in text.split("status.").skip(1) {
+                let path: String =
+                    rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '.' | '_')).collect();
+                let pointer = format!("/status/{}", path.replace('.', "/"));
+                assert!(heartbeat.pointer(&pointer).is_some(), "{pointer} is not in {line}");
+                asked += 1;
+            }
+        }
+        assert!(asked >= 6, "{asked}");
+    }
+
+    #[test]
+    fn a_sentence_is_cut_between_characters() {
+        assert_eq!([cut("aé", 2), cut("aé", 3), cut("aé", 9)], ["a", "aé", "aé"]);
+    }
 
     #[test]
     fn a_test_event_is_an_event_and_says_that_it_is_a_test() {

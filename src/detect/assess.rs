@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::channel::bytes::{self, BytesScore};
-use super::channel::combine::{Combined, Offsets, combine};
+use super::channel::combine::{Combined, LEAST_ACTIVE, Offsets, combine};
 use super::host::Host;
 use super::record::Record;
 use super::{Channel, Settings};
@@ -49,18 +49,39 @@ impl View<'_> {
             assessment.bytes.push((channel, score));
             assessment.z.push((channel, self.unless_without(channel, score.z)));
         }
-        let now = self.host.clock.age();
-        let protocol = self.record.and_then(|record| record.protocol(now)).map_or(0.0, |novelty| novelty.z);
-        let initiator = self.record.and_then(|record| record.initiator(now)).map_or(0.0, |novelty| {
-            // The rate of new pairs is the Mac's, so it is not divided among the subjects.
-            novelty.z + libm::log10(f64::from(self.host.active.max(super::channel::combine::LEAST_ACTIVE)))
-        });
-        assessment.z.push((Channel::Protocol, self.unless_without(Channel::Protocol, protocol)));
-        assessment.z.push((Channel::Initiator, self.unless_without(Channel::Initiator, initiator)));
+        assessment.z.extend(self.news());
         assessment.z.sort_unstable_by_key(|(channel, _)| *channel);
         assessment.combined = combine(&assessment.z, &self.offsets());
         assessment.combined.score = assessment.combined.score.min(MOST_SCORE);
         assessment
+    }
+
+    /// Whether it cannot reach the threshold, from what is known without looking into a histogram: bytes that are quiet for their stream are
+    /// taken for as rare as they could be. Most updates end here.
+    pub(super) fn is_quiet(&self) -> bool {
+        if self.settings.bytes_in || self.settings.fan_out {
+            return false;
+        }
+        let (Some(volume), Some(destination)) =
+            (self.at_most(Channel::Volume), self.at_most(Channel::Destination))
+        else {
+            return false;
+        };
+        let [protocol, initiator] = self.news();
+        let z = [(Channel::Volume, volume), (Channel::Destination, destination), protocol, initiator];
+        combine(&z, &self.offsets()).score < self.settings.threshold()
+    }
+
+    /// Z of what was new lately.
+    fn news(&self) -> [(Channel, f64); 2] {
+        let now = self.host.clock.age();
+        let protocol = self.record.and_then(|record| record.protocol(now)).map_or(0.0, |novelty| novelty.z);
+        let initiator = self.record.and_then(|record| record.initiator(now)).map_or(0.0, |novelty| {
+            // The rate of new pairs is the Mac's, so it is not divided among the subjects.
+            novelty.z + libm::log10(f64::from(self.host.active.max(LEAST_ACTIVE)))
+        });
+        [(Channel::Protocol, protocol), (Channel::Initiator, initiator)]
+            .map(|(channel, z)| (channel, self.unless_without(channel, z)))
     }
 
     /// What is taken off the sum.
@@ -99,20 +120,41 @@ impl View<'_> {
         let empty = Scales::default();
         let (scales, priors, hour, day) = self.stream(channel);
         let mut score = bytes::score(scales.unwrap_or(&empty), priors, hour, day, self.age_days);
-        let above_floor = match channel {
-            Channel::Volume => self.day.out >= self.settings.floor_bytes,
-            Channel::Destination => self.day.new >= self.settings.floor_bytes,
-            Channel::Received => self.day.received >= self.settings.floor_bytes,
-            _ => true,
-        };
-        if !above_floor {
+        if !self.is_above_floor(channel) {
             score.z = 0.0;
         }
         score
     }
 
+    /// The most that Z of a channel can be; `None` where its bytes are not quiet.
+    fn at_most(&self, channel: Channel) -> Option<f64> {
+        if !self.is_above_floor(channel) {
+            return Some(0.0);
+        }
+        let (scales, _, hour, day) = self.stream(channel);
+        bytes::at_most(scales?, hour, day, self.age_days)
+    }
+
+    fn is_above_floor(&self, channel: Channel) -> bool {
+        match channel {
+            Channel::Volume => self.day.out >= self.settings.floor_bytes,
+            Channel::Destination => self.day.new >= self.settings.floor_bytes,
+            Channel::Received => self.day.received >= self.settings.floor_bytes,
+            _ => true,
+        }
+    }
+
     fn unless_without(&self, channel: Channel, z: f64) -> f64 {
         if self.without == Some(channel) { 0.0 } else { z.max(0.0) }
+    }
+}
+
+impl Assessment {
+    /// Whether what was sent in the open hour is by itself unusual: the day's sum stays high for the rest of the day, whatever comes.
+    pub(super) fn hour_is_unusual(&self) -> bool {
+        self.bytes.iter().any(|(channel, score)| {
+            self.combined.counted.contains(*channel) && score.hour_z() >= UNUSUAL_HOUR
+        })
     }
 }
 
@@ -128,6 +170,8 @@ fn byte_channels(settings: &Settings) -> impl Iterator<Item = Channel> {
     .filter_map(|(channel, on)| on.then_some(channel))
 }
 
+/// An hour such as comes once in ten days, in powers of ten of days.
+const UNUSUAL_HOUR: f64 = 1.0;
 /// Channels that are always scored: volume, new destinations, protocol, initiator.
 const CHANNELS: u32 = 4;
 /// A score above this is not told from it: a million days (METHOD.md 2).

@@ -6,16 +6,14 @@ use std::time::Duration;
 use foldhash::fast::FixedState;
 
 use super::assess::View;
-use super::channel::{initiator, protocol};
+use super::entry::{Entry, mark};
 use super::host::Host;
-use super::record::Record;
+use super::steps::Steps;
 use super::{
     Activity, BaselineState, Channel, Digest, Disposition, Finding, HeldReason, Settings, Severity, Verdict,
     explain,
 };
-use crate::baseline::{
-    Fingerprint, Growth, KNOWN_WEIGHT, Network, OptionalStreams, Priors, SECONDS_PER_DAY, SubjectBaseline,
-};
+use crate::baseline::{Fingerprint, Growth, Priors};
 use crate::observation::{Timestamp, ZoneOffset};
 use crate::process::{Identity, Role, Subject};
 
@@ -29,7 +27,7 @@ pub struct Detector {
     /// How many subjects on the network each image has.
     pub(super) images: Map<Identity, u32>,
     /// Digests that nobody has taken yet.
-    digests: Vec<Digest>,
+    pub(super) digests: Vec<Digest>,
     /// Subjects that changed since the last checkpoint; an entry of it knows that it is here.
     pub(super) dirty: Vec<Subject>,
     /// Subjects forgotten since the last checkpoint.
@@ -38,18 +36,6 @@ pub struct Detector {
 
 /// Hashed with a fixed seed: nothing depends on the order, and the seed keeps it the same all the same.
 pub(super) type Map<K, V> = std::collections::HashMap<K, V, FixedState>;
-
-/// What is kept of a subject.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) baseline: SubjectBaseline,
-    pub(super) record: Option<Box<Record>>,
-    /// Keys the fingerprints of its destinations.
-    pub(super) key: u64,
-    pub(super) dirty: bool,
-    /// The image is a network tool or an interpreter.
-    pub(super) tool: bool,
-}
 
 impl Detector {
     /// A detector that has seen nothing.
@@ -102,32 +88,12 @@ impl Detector {
 
         let mut news = entry.join_network(activity, host, images, settings, priors);
         let network = entry.baseline.network.as_deref_mut()?;
-        network.roll(&host.clock, settings.half_life_days);
-        if let Some(spoken) = activity.protocol.map(crate::baseline::ProtocolUse::family) {
-            let known = network.protocols.of(spoken).copied();
-            let unsure = known.is_none_or(|k| k.weight < KNOWN_WEIGHT && k.last_day != host.clock.day());
-            if unsure {
-                let silent = network.activity.days == 0;
-                let history = protocol::History {
-                    protocols: &network.protocols,
-                    activity: if silent { entry.baseline.runs } else { network.activity },
-                    age_days,
-                    silent,
-                    expected: settings.expects_sockets(activity.subject.image.as_str()),
-                    scripting_host: activity.role.scripting_host,
-                    tool: activity.role.tool,
-                };
-                let novelty =
-                    protocol::score(spoken, &history, priors, host.prevalence_among(activity.role.tool));
-                entry.record.get_or_insert_default().protocol_is_new(novelty, host.clock.age());
-                news = true;
-            }
-            if known.is_none() {
-                host.prevalence_among(activity.role.tool).spoke(spoken);
-            }
-            network.protocols.spoke(spoken, host.clock.day());
+        if settings.bytes_in || settings.fan_out {
+            network.optional.get_or_insert_default();
         }
-
+        network.roll(&host.clock, settings.half_life_days);
+        news |= entry.speak(activity, age_days, host, settings, priors);
+        let network = entry.baseline.network.as_deref_mut()?;
         let before = Steps::of(network, settings);
         let growth = Growth {
             out: activity.bytes_out,
@@ -139,7 +105,8 @@ impl Detector {
         if !news && before == Steps::of(network, settings) {
             return None;
         }
-        self.judge(activity, age_days)
+        network.know_quiet(&priors.out, &priors.new_destinations);
+        judge(activity, age_days, entry, host, settings, priors)
     }
 
     /// Says what became of a finding.
@@ -191,248 +158,70 @@ impl Detector {
         }
         learnt || record.alerts > 0
     }
-
-    /// Scores a subject, and decides what becomes of a finding.
-    fn judge(&mut self, activity: &Activity<'_>, age_days: f64) -> Option<Finding> {
-        let Self { settings, priors, host, subjects, .. } = self;
-        let entry = subjects.get_mut(activity.subject)?;
-        let network = entry.baseline.network.as_deref()?;
-        let view = View {
-            network,
-            hour: network.hour.sums,
-            day: network.day.sums,
-            record: entry.record.as_deref(),
-            without: None,
-            age_days,
-            host,
-            settings,
-            priors,
-        };
-        let assessment = view.assess();
-        let score = assessment.combined.score;
-        if score < settings.threshold() {
-            return None;
-        }
-        let severity = Severity::of(score);
-        let state = host.state(settings);
-        // What must not wait for a Mac that learns or settles: the scripting host that starts a network tool, and what is grave.
-        let urgent = severity >= Severity::High || (activity.role.scripted && activity.role.tool);
-        let repeats =
-            entry.record.as_deref().is_some_and(|r| r.repeats(&assessment.combined, severity, &host.clock));
-        let held = match state {
-            BaselineState::Learning if !urgent => Some(HeldReason::Learning),
-            BaselineState::Settling if !urgent => Some(HeldReason::Settling),
-            _ if repeats => Some(HeldReason::Repeated),
-            _ if severity < Severity::High && host.budget.is_spent(settings) => Some(HeldReason::Capped),
-            _ => None,
-        };
-        let finding = held.is_none().then(|| explain::finding(activity, &view, &entry.baseline, &assessment));
-        if let Some(network) = entry.baseline.network.as_deref_mut() {
-            network.discount();
-        }
-        if let Some(reason) = held {
-            match reason {
-                HeldReason::Learning => host.learning.add(activity.subject, score),
-                HeldReason::Settling => host.settling.add(activity.subject, score),
-                HeldReason::Capped => host.budget.hold(activity.subject, score),
-                HeldReason::Repeated => {}
-            }
-            entry.record.get_or_insert_default().hold(activity, score, reason);
-        }
-        finding
-    }
-
-    /// Moves the clock, and does what the end of an hour and of a day ask for.
-    fn tick(&mut self, time: Timestamp, zone: ZoneOffset, awake: Option<Duration>) {
-        let closed = self.host.clock.tick(time, zone, awake);
-        if closed.hour {
-            let now = self.host.clock.age();
-            let networks = self.subjects.values().filter_map(|entry| entry.baseline.network.as_deref());
-            let active = networks.filter(|n| now.seconds_since(n.latest) < SECONDS_PER_DAY).count();
-            self.host.active = u32::try_from(active).unwrap_or(u32::MAX);
-            if self.host.settled() {
-                self.digests.extend(self.host.settling.tell(time, HeldReason::Settling));
-            }
-        }
-        if closed.day {
-            let in_force = self.host.state(&self.settings) != BaselineState::Learning;
-            self.digests.extend(self.host.budget.close_day(time, &self.settings, in_force));
-            self.host.close_day();
-            self.forget_idle();
-        }
-    }
-
-    /// Takes in a subject that is not known.
-    fn admit(&mut self, time: Timestamp, subject: &Subject) {
-        if !self.subjects.contains_key(subject) {
-            self.make_room();
-            let entry = Entry::new(subject, SubjectBaseline::new(time, &self.host.clock));
-            self.subjects.insert(subject.clone(), entry);
-        }
-    }
-
-    /// Forgets subjects that were idle for too long.
-    fn forget_idle(&mut self) {
-        let now = self.host.clock.age();
-        let limit = f64::from(self.settings.forget_after_days);
-        let idle = |entry: &Entry| now.days_since(entry.baseline.latest) > limit;
-        let mut gone: Vec<Subject> = self
-            .subjects
-            .iter()
-            .filter(|(_, entry)| idle(entry))
-            .map(|(subject, _)| subject.clone())
-            .collect();
-        gone.sort_unstable();
-        for subject in gone {
-            self.forget(&subject);
-        }
-    }
-
-    /// Makes room for one more subject: those without a socket go first, then those idle for longest, a sixteenth at a time.
-    fn make_room(&mut self) {
-        let most = self.settings.subjects as usize;
-        if self.subjects.len() < most {
-            return;
-        }
-        let mut order: Vec<_> = self
-            .subjects
-            .iter()
-            .map(|(subject, entry)| {
-                (entry.baseline.network.is_some(), entry.baseline.latest, subject.clone())
-            })
-            .collect();
-        order.sort_unstable();
-        for (_, _, subject) in order.into_iter().take((most / 16).max(1)) {
-            self.forget(&subject);
-            self.host.evicted = self.host.evicted.saturating_add(1);
-        }
-    }
-
-    /// Notes that a subject changed.
-    pub(super) fn touch(&mut self, subject: &Subject) {
-        if let Some(entry) = self.subjects.get_mut(subject) {
-            mark(entry, subject, &mut self.dirty);
-        }
-    }
-
-    /// Forgets one subject; `false` where it is not known.
-    pub fn forget(&mut self, subject: &Subject) -> bool {
-        let Some(entry) = self.subjects.remove(subject) else { return false };
-        if let Some(network) = entry.baseline.network {
-            self.host
-                .prevalence_among(entry.tool)
-                .left(network.protocols.iter().map(|spoken| spoken.protocol));
-            if let Some(count) = self.images.get_mut(&subject.image) {
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    self.images.remove(&subject.image);
-                }
-            }
-        }
-        self.forgotten.push(subject.clone());
-        true
-    }
 }
 
-impl Entry {
-    pub(super) fn new(subject: &Subject, baseline: SubjectBaseline) -> Self {
-        Self {
-            baseline,
-            record: None,
-            key: Fingerprint::key(subject.image.as_str()),
-            dirty: false,
-            tool: false,
-        }
+/// Scores a subject, and decides what becomes of a finding.
+fn judge(
+    activity: &Activity<'_>,
+    age_days: f64,
+    entry: &mut Entry,
+    host: &mut Host,
+    settings: &Settings,
+    priors: &Priors,
+) -> Option<Finding> {
+    let network = entry.baseline.network.as_deref()?;
+    let view = View {
+        network,
+        hour: network.hour.sums,
+        day: network.day.sums,
+        record: entry.record.as_deref(),
+        without: None,
+        age_days,
+        host,
+        settings,
+        priors,
+    };
+    if view.is_quiet() {
+        debug_assert!(view.assess().combined.score < settings.threshold(), "what is quiet cannot alert");
+        return None;
     }
-
-    /// An image whose identity is only a path that a user can write to is another program once its code changed: its history begins anew.
-    fn follow_image(&mut self, cdhash: Option<[u8; 20]>) {
-        if let Some(hash) = cdhash {
-            if self.baseline.cdhash.is_some_and(|known| known != hash) {
-                self.baseline.network = None;
-                self.baseline.runs = crate::baseline::Presence::default();
-                self.baseline.first = self.baseline.latest;
-            }
-            self.baseline.cdhash = Some(hash);
-        }
+    let assessment = view.assess();
+    let score = assessment.combined.score;
+    if score < settings.threshold() {
+        return None;
     }
-
-    /// The subject's first flow: counts the image, scores the initiator. `true` where there is something to score.
-    fn join_network(
-        &mut self,
-        activity: &Activity<'_>,
-        host: &mut Host,
-        images: &mut Map<Identity, u32>,
-        settings: &Settings,
-        priors: &Priors,
-    ) -> bool {
-        if self.baseline.network.is_some() {
-            return false;
-        }
-        let mut network = Network::new(&host.clock);
-        if settings.bytes_in || settings.fan_out {
-            network.optional = Some(Box::<OptionalStreams>::default());
-        }
-        self.baseline.network = Some(Box::new(network));
-        self.tool = activity.role.tool;
-        host.prevalence_among(activity.role.tool).joined();
-        let subjects = images.entry(activity.subject.image.clone()).or_default();
-        if *subjects == 0 {
-            host.image_is_new(settings);
-        }
-        *subjects = subjects.saturating_add(1);
-        let Some(by) = activity.subject.initiator.as_ref().filter(|_| activity.role.tool) else {
-            return false;
-        };
-        if !activity.initiator_seen {
-            return false;
-        }
-        let mac_days = f64::from(host.clock.aged_days());
-        let scripting_host = activity.role.scripted;
-        let novelty = initiator::score(by.as_str(), scripting_host, host.recent_pairs(), mac_days, priors);
-        host.pair_is_new();
-        self.record.get_or_insert_default().initiator_is_new(novelty, host.clock.age());
-        true
+    let severity = Severity::of(score);
+    let state = host.state(settings);
+    // What must not wait for a Mac that learns or settles: the scripting host that starts a network tool, and what is grave.
+    let script = activity.role.scripted && activity.role.tool;
+    let urgent = severity >= Severity::High || script;
+    // On its first day, on a Mac that learns, a subject has nothing to be compared with but what Macs do in general: however high the score, it
+    // may be what happens every night. It waits, and is learnt in full, since nobody was told who could say that it is normal.
+    let incomparable = state == BaselineState::Learning && network.out.day.windows == 0 && !script;
+    // The system changed, and its own parts with it.
+    let part_of_system = activity.subject.image.is_apple() && !activity.role.tool;
+    let repeats = entry.record.as_deref().is_some_and(|r| r.repeats(&assessment, severity, &host.clock));
+    let held = match state {
+        BaselineState::Learning if !urgent || incomparable => Some(HeldReason::Learning),
+        BaselineState::Settling if !urgent || part_of_system => Some(HeldReason::Settling),
+        _ if repeats => Some(HeldReason::Repeated),
+        _ if severity < Severity::High && host.budget.is_spent(settings) => Some(HeldReason::Capped),
+        _ => None,
+    };
+    let finding = held.is_none().then(|| explain::finding(activity, &view, &entry.baseline, &assessment));
+    if let Some(network) = entry.baseline.network.as_deref_mut().filter(|_| !incomparable) {
+        network.discount();
     }
-}
-
-/// The half-bit steps on which the running sums stand: a subject is scored again only when one of them is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Steps([u32; 6], bool);
-
-impl Steps {
-    fn of(network: &Network, settings: &Settings) -> Self {
-        let (hour, day) = (&network.hour.sums, &network.day.sums);
-        let received = if settings.bytes_in { half_bits(hour.received) } else { 0 };
-        let flows = if settings.fan_out { half_bits(u64::from(hour.flows)) } else { 0 };
-        let steps = [
-            half_bits(hour.out),
-            half_bits(day.out),
-            half_bits(hour.new),
-            half_bits(day.new),
-            received,
-            flows,
-        ];
-        Self(steps, day.out >= settings.floor_bytes)
+    if let Some(reason) = held {
+        match reason {
+            HeldReason::Learning => host.learning.add(activity.subject, score),
+            HeldReason::Settling => host.settling.add(activity.subject, score),
+            HeldReason::Capped => host.budget.hold(activity.subject, score),
+            HeldReason::Repeated => {}
+        }
+        entry.record.get_or_insert_default().hold(activity, score, reason);
     }
-}
-
-/// 2 · log2(1 + bytes), rounded down, without a logarithm.
-fn half_bits(bytes: u64) -> u32 {
-    let value = bytes.saturating_add(1);
-    let shift = value.leading_zeros();
-    2 * (63 - shift) + u32::from(value << shift >= SQRT_2_SCALED)
-}
-
-/// √2 · 2^63, rounded up.
-const SQRT_2_SCALED: u64 = 0xb504_f333_f9de_6485;
-
-/// Notes that a subject changed.
-fn mark(entry: &mut Entry, subject: &Subject, dirty: &mut Vec<Subject>) {
-    if !entry.dirty {
-        entry.dirty = true;
-        dirty.push(subject.clone());
-    }
+    finding
 }
 
 impl Finding {

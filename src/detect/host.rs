@@ -13,8 +13,7 @@ use crate::baseline::{Age, ObservedClock, ProtocolUse};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Host {
     pub(super) clock: ObservedClock,
-    /// Among images that are no tools, and among tools.
-    pub(super) prevalence: [Prevalence; 2],
+    pub(super) prevalence: Prevalences,
     pub(super) budget: Budget,
     /// Days on which a tool was first run by an initiator, oldest first.
     new_pairs: VecDeque<u32>,
@@ -32,6 +31,19 @@ pub(super) struct Host {
     pub(super) learning: Ledger,
     /// Subjects that made room for others.
     pub(super) evicted: u64,
+}
+
+/// The prevalence of protocols among images that are no tools, and among tools.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Prevalences([Prevalence; 2]);
+
+impl Prevalences {
+    /// The prevalence among images of one kind.
+    pub(super) fn among(&mut self, tools: bool) -> &mut Prevalence {
+        let [others, among_tools] = &mut self.0;
+        if tools { among_tools } else { others }
+    }
 }
 
 /// How many subjects of this Mac use which protocol.
@@ -72,12 +84,6 @@ impl Prevalence {
 }
 
 impl Host {
-    /// The prevalence among images of one kind.
-    pub(super) fn prevalence_among(&mut self, tools: bool) -> &mut Prevalence {
-        let [others, among_tools] = &mut self.prevalence;
-        if tools { among_tools } else { others }
-    }
-
     /// The Mac's state: it learns, settles, or its baselines are in force.
     pub(super) fn state(&self, settings: &Settings) -> BaselineState {
         if self.clock.aged_days() < settings.learn_days {

@@ -5,8 +5,10 @@
 
 mod assess;
 mod budget;
+mod busiest;
 mod channel;
 mod detector;
+mod entry;
 mod explain;
 mod finding;
 mod host;
@@ -14,12 +16,15 @@ mod portrait;
 mod record;
 mod settings;
 mod state;
+mod steps;
 mod transfer;
+mod upkeep;
 
 #[cfg(test)]
 mod tests;
 
 pub use crate::baseline::{PortClass, ProtocolUse};
+pub use busiest::Busy;
 pub use detector::Detector;
 pub use finding::{
     Activity, BaselineState, BaselineSummary, Channel, ChannelScore, Condition, Counterfactual, Digest,

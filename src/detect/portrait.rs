@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::budget::NOISY_TRIM;
-use super::detector::Entry;
+use super::entry::Entry;
 use super::explain::subject_state;
 use super::{BaselineState, Detector};
 use crate::baseline::volume::{self, Prior};
-use crate::baseline::{Histogram, KNOWN_WEIGHT, ScalePriors, Scales, Stream};
+use crate::baseline::{Histogram, ScalePriors, Scales, Stream};
 use crate::observation::Timestamp;
 use crate::process::Subject;
 
@@ -159,7 +159,7 @@ impl Detector {
                 let spoken = n.protocols.iter().map(|s| SpokenProtocol {
                     protocol: s.protocol.to_string(),
                     days: s.days,
-                    known: s.weight >= KNOWN_WEIGHT,
+                    known: s.is_known(),
                 });
                 spoken.collect()
             }),

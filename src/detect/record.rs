@@ -1,9 +1,11 @@
 //! What is remembered of a subject's findings.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::assess::Assessment;
 use super::channel::combine::{ChannelSet, Combined};
 use super::channel::initiator::InitiatorNovelty;
 use super::channel::protocol::ProtocolNovelty;
@@ -41,6 +43,33 @@ struct LastAlert {
 }
 
 impl Record {
+    /// The record without what was only news for a while and no longer is.
+    pub(super) fn at(&self, now: Age) -> Cow<'_, Self> {
+        let stale = (self.protocol.is_some() && self.protocol(now).is_none())
+            || (self.initiator.is_some() && self.initiator(now).is_none());
+        if !stale {
+            return Cow::Borrowed(self);
+        }
+        let mut record = self.clone();
+        record.forget_stale(now);
+        Cow::Owned(record)
+    }
+
+    /// Drops what was only news for a while and no longer is.
+    pub(super) fn forget_stale(&mut self, now: Age) {
+        if self.protocol(now).is_none() {
+            self.protocol = None;
+        }
+        if self.initiator(now).is_none() {
+            self.initiator = None;
+        }
+    }
+
+    /// Whether there is nothing to remember.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// A first use of a protocol: the stronger of two counts.
     pub(super) fn protocol_is_new(&mut self, novelty: ProtocolNovelty, now: Age) {
         if self.protocol(now).is_none_or(|known| novelty.z >= known.z) {
@@ -51,6 +80,11 @@ impl Record {
     /// The first run by this initiator.
     pub(super) fn initiator_is_new(&mut self, novelty: InitiatorNovelty, now: Age) {
         self.initiator = Some((novelty, now));
+    }
+
+    /// The score of the latest alert, where that is less than a day old.
+    pub(super) fn latest_score(&self, now: Age) -> Option<f64> {
+        self.alerted.filter(|last| now.seconds_since(last.age) < SECONDS_PER_DAY).map(|last| last.score)
     }
 
     /// The first use of a protocol that still counts.
@@ -66,8 +100,10 @@ impl Record {
     }
 
     /// Whether a finding only repeats an alert of the last 24 hours: neither a power of ten above it nor with a new channel, and not high
-    /// or critical. Those leave again with a higher severity, and with bytes once in every clock hour, so that noise before them hides nothing.
-    pub(super) fn repeats(&self, combined: &Combined, severity: Severity, clock: &ObservedClock) -> bool {
+    /// or critical. Those leave again with a higher severity, and with bytes once in every clock hour that is unusual by itself, so that noise
+    /// before them hides nothing and what was sent in the morning is not told all day.
+    pub(super) fn repeats(&self, assessment: &Assessment, severity: Severity, clock: &ObservedClock) -> bool {
+        let combined = &assessment.combined;
         let Some(last) = self.alerted.filter(|last| clock.age().seconds_since(last.age) < SECONDS_PER_DAY)
         else {
             return false;
@@ -75,7 +111,8 @@ impl Record {
         let louder = combined.score >= last.score + LOUDER || combined.counted.exceeds(last.counted);
         let bytes =
             combined.counted.contains(Channel::Volume) || combined.counted.contains(Channel::Destination);
-        let more = severity > last.severity || (bytes && clock.hour() != last.hour);
+        let again = bytes && clock.hour() != last.hour && assessment.hour_is_unusual();
+        let more = severity > last.severity || again;
         let grave = severity >= Severity::High && more;
         !louder && !grave
     }

@@ -1,10 +1,11 @@
 //! What an operator can set about detection.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The `[detect]` table of the configuration. Every key has a default, and a key that is not known is refused.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The `[detection]` table of the configuration. Every key has a default, and a key that is not known is refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// B: how many alerts a Mac may raise a day, on average. 0.05 is one in 20 days.
@@ -38,7 +39,7 @@ pub struct Settings {
 }
 
 /// A budget for a fleet: 10,000 Macs and 50 alerts a day make 0.005 a Mac.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fleet {
     /// How many Macs.
@@ -51,7 +52,7 @@ pub struct Fleet {
 #[derive(Debug, Clone, PartialEq, Error)]
 #[error("`{key}` is {value}, but must be {rule}")]
 pub struct InvalidSetting {
-    /// The key, inside `[detect]`.
+    /// The key, inside `[detection]`.
     pub key: &'static str,
     /// What it was set to.
     pub value: f64,

@@ -9,11 +9,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::detector::{Entry, Map};
+use super::detector::Map;
+use super::entry::Entry;
 use super::host::Host;
 use super::record::Record;
 use super::{Detector, Settings};
-use crate::baseline::{Checkpoint, Priors, Saved, SubjectBaseline};
+use crate::baseline::{Age, Checkpoint, Fingerprint, Priors, Saved, SubjectBaseline, SubjectBaselineV2};
 use crate::process::{Identity, Subject};
 
 /// A stored value that cannot be read.
@@ -40,12 +41,13 @@ impl Detector {
     pub fn checkpoint(&mut self) -> Checkpoint {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
+        let now = self.host.clock.age();
         let mut subjects: Vec<(Vec<u8>, Option<Vec<u8>>)> =
             std::mem::take(&mut self.forgotten).iter().map(|subject| (key_of(subject), None)).collect();
         for subject in dirty {
             if let Some(entry) = self.subjects.get_mut(&subject) {
                 entry.dirty = false;
-                subjects.push((key_of(&subject), Some(encode_subject(entry))));
+                subjects.push((key_of(&subject), Some(encode_subject(&subject, entry, now))));
             }
         }
         Checkpoint {
@@ -102,45 +104,64 @@ pub(super) fn subject_of(key: &[u8]) -> Result<Subject, StateError> {
     })
 }
 
-/// A subject's value, version 2.
+/// A subject's value, version 3: weights in whole quanta, fingerprints of four bytes.
 #[derive(Serialize)]
-struct SubjectV2<'a> {
+struct SubjectV3<'a> {
     tool: bool,
+    /// The key of its destinations' fingerprints, where it is that of another image, whose history it took over.
+    key: Option<u64>,
     baseline: &'a SubjectBaseline,
     record: Option<&'a Record>,
 }
 
 /// The same, read.
 #[derive(Deserialize)]
-struct SubjectV2Read {
+struct SubjectV3Read {
     tool: bool,
+    key: Option<u64>,
     baseline: SubjectBaseline,
+    record: Option<Box<Record>>,
+}
+
+/// A subject's value, version 2.
+#[derive(Deserialize)]
+struct SubjectV2 {
+    tool: bool,
+    baseline: SubjectBaselineV2,
     record: Option<Box<Record>>,
 }
 
 /// A subject's value, version 1: it did not say whether the image is a tool.
 #[derive(Deserialize)]
-#[cfg_attr(test, derive(Serialize))]
 struct SubjectV1 {
-    baseline: SubjectBaseline,
+    baseline: SubjectBaselineV2,
     record: Option<Box<Record>>,
 }
 
-pub(super) fn encode_subject(entry: &Entry) -> Vec<u8> {
-    let value = SubjectV2 { tool: entry.tool, baseline: &entry.baseline, record: entry.record.as_deref() };
+/// What was only news for a while and no longer is at `now` is left out.
+pub(super) fn encode_subject(subject: &Subject, entry: &Entry, now: Age) -> Vec<u8> {
+    let record = entry.record.as_deref().map(|record| record.at(now)).filter(|record| !record.is_empty());
+    let own = Fingerprint::key(subject.image.as_str());
+    let key = (entry.key != own).then_some(entry.key);
+    let value = SubjectV3 { tool: entry.tool, key, baseline: &entry.baseline, record: record.as_deref() };
     encode(SUBJECT_VERSION, &value)
 }
 
 pub(super) fn decode_subject(subject: &Subject, value: &[u8]) -> Result<Entry, StateError> {
     let what = || format!("the baseline of {subject}");
-    let (tool, baseline, record) = match value.split_first() {
+    let present = |old: SubjectBaselineV2| old.try_into().map_err(|_| StateError::Malformed(what()));
+    let (tool, key, baseline, record) = match value.split_first() {
         Some((1, rest)) => {
-            let old: SubjectV1 = decode(rest, what)?;
-            (false, old.baseline, old.record)
+            let SubjectV1 { baseline, record } = decode(rest, what)?;
+            (false, None, present(baseline)?, record)
+        }
+        Some((2, rest)) => {
+            let SubjectV2 { tool, baseline, record } = decode(rest, what)?;
+            (tool, None, present(baseline)?, record)
         }
         Some((&SUBJECT_VERSION, rest)) => {
-            let SubjectV2Read { tool, baseline, record } = decode(rest, what)?;
-            (tool, baseline, record)
+            let SubjectV3Read { tool, key, baseline, record } = decode(rest, what)?;
+            (tool, key, baseline, record)
         }
         Some((&found, _)) if found > SUBJECT_VERSION => {
             return Err(StateError::Newer { what: what(), found, known: SUBJECT_VERSION });
@@ -149,10 +170,8 @@ pub(super) fn decode_subject(subject: &Subject, value: &[u8]) -> Result<Entry, S
     };
     let mut entry = Entry::new(subject, baseline);
     entry.tool = tool;
+    entry.key = key.unwrap_or(entry.key);
     entry.record = record;
-    if !entry.baseline.make_whole() {
-        return Err(StateError::Malformed(what()));
-    }
     Ok(entry)
 }
 
@@ -176,7 +195,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], what: impl Fn() -> String) -> Resul
     postcard::from_bytes(bytes).map_err(|_| StateError::Malformed(what()))
 }
 
-const SUBJECT_VERSION: u8 = 2;
+const SUBJECT_VERSION: u8 = 3;
 const HOST_VERSION: u8 = 1;
 
 #[cfg(test)]
@@ -202,11 +221,11 @@ mod tests {
     }
 
     #[test]
-    fn version_one_becomes_version_two() {
-        let old = encode(1, &SubjectV1 { baseline: baseline(), record: None });
-        let entry = decode_subject(&subject(), &old).unwrap();
-        assert_eq!((entry.tool, entry.baseline.clone()), (false, baseline()));
-        assert_eq!(encode_subject(&entry).first(), Some(&SUBJECT_VERSION));
+    fn a_history_that_was_taken_over_keeps_the_key_of_its_destinations() {
+        let mut entry = Entry::new(&subject(), baseline());
+        entry.key = 7;
+        let stored = encode_subject(&subject(), &entry, Age::default());
+        assert_eq!(decode_subject(&subject(), &stored).unwrap().key, 7);
     }
 
     #[test]
@@ -214,13 +233,13 @@ mod tests {
         let error = decode_subject(&subject(), &[9, 1, 2, 3]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the baseline of apple:com.apple.curl < apple:x has version 9, and this tidemark knows up to 2"
+            "the baseline of apple:com.apple.curl < apple:x has version 9, and this tidemark knows up to 3"
         );
     }
 
     #[test]
     fn damage_is_an_error_and_no_panic() {
-        let good = encode_subject(&Entry::new(&subject(), baseline()));
+        let good = encode_subject(&subject(), &Entry::new(&subject(), baseline()), Age::default());
         for cut in 0..good.len() {
             assert!(decode_subject(&subject(), &good[..cut]).is_err());
         }

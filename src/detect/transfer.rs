@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::detector::Entry;
+use super::entry::Entry;
 use super::state::{StateError, decode_subject, encode_subject};
 use super::{Detector, Settings};
 use crate::baseline::Age;
@@ -124,7 +124,7 @@ impl Detector {
     /// Counts an imported subject among those that use the network.
     fn join_counts(&mut self, subject: &Subject, entry: &Entry) {
         let Some(network) = entry.baseline.network.as_deref() else { return };
-        let prevalence = self.host.prevalence_among(entry.tool);
+        let prevalence = self.host.prevalence.among(entry.tool);
         prevalence.joined();
         network.protocols.iter().for_each(|spoken| prevalence.spoke(spoken.protocol));
         let count = self.images.entry(subject.image.clone()).or_default();
@@ -171,7 +171,7 @@ impl Transfer {
                 subject: subject.clone(),
                 active_days: activity.map_or(0, |activity| activity.days),
                 active_hours: activity.map_or(0, |activity| activity.hours),
-                state: to_hex(&encode_subject(entry)),
+                state: to_hex(&encode_subject(subject, entry, self.age)),
             });
             // Writing to a String does not fail.
             let _ = writeln!(text, "{line}");

@@ -1,22 +1,23 @@
 //! From an update of a flow to a verdict: who, what, how unusual, accepted or not.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::surroundings::Memory;
-use super::{Tally, Verdict};
-use crate::alert::{Alert, Detection, Host, Lifecycle, Losses};
+use super::{Coverage, Tally, Verdict};
+use crate::alert::{Alert, Detection, Host, Lifecycle, Losses, Privacy};
 use crate::detect::{Activity, Detector, Disposition, ProtocolUse, Severity};
 use crate::exceptions::{Action, Behaviour, Exception, Exceptions, Ledger};
-use crate::network::{Counters, Destinations, Evidence, Flow, FlowUpdate, Phase, Protocol, Reach};
+use crate::network::{
+    Counters, Destination, Destinations, Evidence, Flow, FlowUpdate, Phase, Protocol, Reach,
+};
 
 use crate::observation::{Direction, ZoneOffset};
 use crate::process::{Attribution, Method, Processes};
 
 /// What the engine keeps with each flow.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Tag {
     attribution: Attribution,
     /// Bytes that wait until it is known what they are.
@@ -26,7 +27,7 @@ pub(super) struct Tag {
 }
 
 /// Bytes sent and received; a flow's other counters are nobody's question here, and there may be a hundred thousand flows.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Waiting {
     bytes_out: u64,
     bytes_in: u64,
@@ -38,11 +39,13 @@ pub(super) struct Judge<'a> {
     pub(super) detector: &'a mut Detector,
     pub(super) destinations: &'a Destinations,
     pub(super) exceptions: &'a Exceptions,
+    pub(super) privacy: &'a Privacy,
     pub(super) ledger: &'a mut Ledger,
     pub(super) host: &'a Host,
     pub(super) zone: ZoneOffset,
     pub(super) losses: &'a mut Losses,
     pub(super) tally: &'a mut Tally,
+    pub(super) coverage: &'a mut Coverage,
     pub(super) memory: &'a mut Memory,
     pub(super) lifecycle: &'a mut Lifecycle,
     pub(super) sequence: &'a mut u64,
@@ -75,9 +78,10 @@ impl Judge<'_> {
             return;
         };
         let began = !std::mem::replace(&mut tag.told, true);
-        let Some(destination) = far_end(self.destinations, flow) else { return };
+        let Some(Destination { key: destination, reach }) = far_end(self.destinations, flow) else { return };
+        let at_home = reach == Reach::Private && self.memory.at_home(&destination, time);
         if self.exceptions.counts_traffic() && bytes.bytes_out > 0 {
-            let behaviour = Behaviour::new(time, &who, flow, Some(&destination));
+            let behaviour = Behaviour::new(time, &who, flow, Some(&destination)).of_users(&self.host.users);
             self.exceptions.count(&behaviour, bytes.bytes_out, self.ledger);
         }
         let activity = Activity {
@@ -88,8 +92,8 @@ impl Judge<'_> {
             initiator_seen: who.initiator_known && tag.attribution.method != Method::Snapshot,
             volatile_cdhash: who.process.signing.cdhash.filter(|_| who.volatile),
             protocol: protocol_use(flow),
-            destination: Some(&destination),
-            bytes_out: bytes.bytes_out,
+            destination: Some(&destination).filter(|_| !at_home),
+            bytes_out: uploaded(flow, bytes),
             bytes_in: bytes.bytes_in,
             began,
             who: Some(&who),
@@ -118,8 +122,8 @@ impl Judge<'_> {
             None => Disposition::Alerted,
         };
         self.detector.dispose(&detection.finding, disposition);
-        let told = exception.map(Exception::as_suppressed_by);
-        let mut alert = Alert::new(&detection, told);
+        let told = exception.map(Exception::as_section);
+        let mut alert = self.privacy.tell(Alert::new(&detection, told));
         if exception.is_some_and(|exception| exception.action == Action::Lower) {
             alert.severity = Severity::Info;
         }
@@ -136,7 +140,9 @@ impl Judge<'_> {
     fn count(&mut self, flow: &Flow, attribution: &Attribution, growth: Counters, phase: Phase) {
         let bytes = growth.bytes_out.saturating_add(growth.bytes_in);
         self.losses.bytes = self.losses.bytes.saturating_add(bytes);
+        self.coverage.grew(flow, attribution, growth);
         if phase == Phase::Ended {
+            self.coverage.ended(flow, attribution);
             self.tally.flow_ended(flow, attribution.method);
         }
     }
@@ -149,6 +155,25 @@ pub(super) fn leave(sequence: &mut u64, events: Vec<Alert>, out: &mut Vec<Verdic
         event.number(*sequence);
         out.push(Verdict::Alert(Box::new(event)));
     }
+}
+
+/// What counts as sent of what a flow just moved. In a call both sides talk, so of real-time media only what goes out beyond what comes in is an
+/// upload: a first video call is not a first exfiltration, and media that only leave are one.
+fn uploaded(flow: &Flow, moved: Waiting) -> u64 {
+    let media = matches!(
+        flow.identified.protocol,
+        Some(Protocol::Rtp | Protocol::Rtcp | Protocol::Dtls | Protocol::Stun)
+    );
+    if !media || flow.identified.evidence == Evidence::Port {
+        return moved.bytes_out;
+    }
+    let total = flow.counters;
+    let excess = |out: u64, back: u64| out.saturating_sub(back);
+    let before = excess(
+        total.bytes_out.saturating_sub(moved.bytes_out),
+        total.bytes_in.saturating_sub(moved.bytes_in),
+    );
+    excess(total.bytes_out, total.bytes_in).saturating_sub(before).min(moved.bytes_out)
 }
 
 /// What the flow says about the protocols of its subject. A flow that was only attempted says nothing, one that was joined in its middle
@@ -164,17 +189,18 @@ fn protocol_use(flow: &Flow) -> Option<ProtocolUse> {
 
 /// The destination that a baseline counts; `None` for what stays on the Mac or the link. Through a proxy it is the host that the proxy
 /// was asked for, wherever the proxy runs.
-fn far_end(destinations: &Destinations, flow: &Flow) -> Option<Arc<str>> {
+fn far_end(destinations: &Destinations, flow: &Flow) -> Option<Destination> {
     let metadata = flow.identified.metadata.as_deref();
     let remote = flow.remote.ip();
     if let Some(asked) = metadata.and_then(|m| m.proxied_to.as_deref()) {
-        return Some(destinations.of(remote, Some(host_of(asked))).key);
+        let asked = destinations.of(remote, Some(host_of(asked)));
+        return Some(Destination { reach: Reach::Global, ..asked });
     }
     let name = metadata.filter(|m| !m.ech).and_then(|m| m.server_name.as_deref());
     let destination = destinations.of(remote, name);
     match destination.reach {
         Reach::Loopback | Reach::LinkLocal | Reach::Multicast => None,
-        Reach::Private | Reach::Global => Some(destination.key),
+        Reach::Private | Reach::Global => Some(destination),
     }
 }
 

@@ -7,18 +7,20 @@
 //! It walks the whole road up to the document, exceptions included, since a finding that the organisation has accepted is learnt
 //! otherwise than one that stands.
 
+mod coverage;
 mod judge;
 mod state;
 mod surroundings;
 mod tally;
 
+pub use coverage::{A_SILENCE, Coverage, Lost, Seen, Shares};
 pub use state::ResumeError;
 pub use tally::{SubjectTally, Tally};
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::alert::{Alert, FindingKey, Host, Lifecycle, Losses};
+use crate::alert::{Alert, FindingKey, Host, Lifecycle, Losses, Privacy};
 use crate::baseline::Priors;
 use crate::detect::{self, Detector, Digest};
 use crate::exceptions::{Exceptions, Ledger};
@@ -41,6 +43,8 @@ pub struct Settings {
     pub priors: Arc<Priors>,
     /// What the organisation has accepted.
     pub exceptions: Arc<Exceptions>,
+    /// How much of people alerts tell.
+    pub privacy: Privacy,
 }
 
 impl Default for Settings {
@@ -51,6 +55,7 @@ impl Default for Settings {
             detection: detect::Settings::default(),
             priors: Arc::new(Priors::builtin()),
             exceptions: Arc::default(),
+            privacy: Privacy::default(),
         }
     }
 }
@@ -73,12 +78,14 @@ pub struct Engine {
     detector: Detector,
     destinations: Destinations,
     exceptions: Arc<Exceptions>,
+    privacy: Privacy,
     /// Bytes of the hour under exceptions that have a limit.
     ledger: Ledger,
     host: Host,
     zone: ZoneOffset,
     losses: Losses,
     tally: Tally,
+    coverage: Coverage,
     memory: Memory,
     /// The findings that are open.
     lifecycle: Lifecycle,
@@ -104,11 +111,13 @@ impl Engine {
             detector: Detector::new(settings.detection, settings.priors),
             destinations: Destinations::default(),
             exceptions: settings.exceptions,
+            privacy: settings.privacy,
             host: Host { name: Arc::from("unknown"), ..Host::default() },
             ledger: Ledger::default(),
             zone: ZoneOffset::default(),
             losses: Losses::default(),
             tally: Tally::default(),
+            coverage: Coverage::default(),
             memory: Memory::default(),
             lifecycle: Lifecycle::default(),
             sequence: 0,
@@ -140,13 +149,19 @@ impl Engine {
         if let Some(time) = observation.time() {
             self.pass_time(time, out);
             self.tally.saw(observation, time);
+            if let Observation::Clock(clock) = observation {
+                self.coverage.clock(clock);
+            }
+            self.coverage.saw(observation, time);
         }
         match observation {
             Observation::Recording(header) => self.begin_recording(header),
             Observation::Exec(exec) => {
                 if let Some(who) = self.processes.exec(exec) {
+                    if let Some(before) = self.memory.ran(&who, exec.message.time) {
+                        self.detector.succeeds(&who.subject, &before);
+                    }
                     self.detector.image_seen(exec.message.time, self.zone, &who.subject, who.role);
-                    self.memory.ran(&who, exec.message.time);
                 }
             }
             Observation::Fork(fork) => self.processes.fork(fork),
@@ -163,6 +178,7 @@ impl Engine {
             Observation::Gap(gap) => {
                 self.losses.gaps = self.losses.gaps.saturating_add(1);
                 self.losses.lost = self.losses.lost.saturating_add(gap.lost.unwrap_or(0));
+                self.coverage.lost(gap);
                 self.memory.lost(gap);
             }
             Observation::Clock(clock) => {
@@ -181,9 +197,56 @@ impl Engine {
         self.leave(events, out);
     }
 
+    /// What the organisation has accepted.
+    pub fn exceptions(&self) -> &Exceptions {
+        &self.exceptions
+    }
+
+    /// The latest time seen.
+    pub fn now(&self) -> Option<Timestamp> {
+        self.now
+    }
+
     /// What was seen so far.
     pub fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// What was seen and what was not since this engine began.
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// The settings in force, as far as they may change while it runs.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            detection: self.detector.settings().clone(),
+            exceptions: Arc::clone(&self.exceptions),
+            privacy: self.privacy.clone(),
+            ..Settings::default()
+        }
+    }
+
+    /// Changes settings and exceptions from here on; what was learnt, what runs and what is open stay.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.detector.set_settings(settings.detection);
+        self.exceptions = settings.exceptions;
+        self.privacy = settings.privacy;
+    }
+
+    /// The Mac's baselines.
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    /// The Mac's baselines, for an analyst's word on them.
+    pub fn detector_mut(&mut self) -> &mut Detector {
+        &mut self.detector
+    }
+
+    /// How many flows are live.
+    pub fn live_flows(&self) -> usize {
+        self.flows.live()
     }
 
     /// What was lost so far.
@@ -252,11 +315,13 @@ impl Engine {
             detector: &mut self.detector,
             destinations: &self.destinations,
             exceptions: &self.exceptions,
+            privacy: &self.privacy,
             ledger: &mut self.ledger,
             host: &self.host,
             zone: self.zone,
             losses: &mut self.losses,
             tally: &mut self.tally,
+            coverage: &mut self.coverage,
             memory: &mut self.memory,
             lifecycle: &mut self.lifecycle,
             sequence: &mut self.sequence,

@@ -1,5 +1,6 @@
 //! What an engine must know to go on in another run.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use thiserror::Error;
 use super::judge::Tag;
 use super::surroundings::Memory;
 use super::{Engine, Settings, Verdict};
-use crate::alert::{Host, Lifecycle, Losses};
+use crate::alert::{Alert, Host, Lifecycle, Losses};
 use crate::baseline::{Checkpoint, Saved};
 use crate::detect::{Detector, StateError};
 use crate::exceptions::Ledger;
@@ -66,12 +67,23 @@ impl Engine {
     /// An engine that goes on where another was suspended: the same observations in two runs give the same alerts as in one, as far as flows
     /// that their producer counts are concerned; flows of packets end with a run.
     ///
+    /// `left` are events that left in earlier runs, the latest first. Where the last run was killed, some of them left after its last
+    /// checkpoint: their findings are open, and their numbers are not given again.
+    ///
     /// # Errors
     /// Where the state cannot be read.
-    pub fn resume(settings: Settings, saved: &Saved, out: &mut Vec<Verdict>) -> Result<Self, ResumeError> {
+    pub fn resume(
+        settings: Settings,
+        saved: &Saved,
+        left: impl IntoIterator<Item = Alert>,
+        out: &mut Vec<Verdict>,
+    ) -> Result<Self, ResumeError> {
         let mut engine = Self::new(settings.clone());
         engine.detector = Detector::restore(settings.detection, settings.priors, saved)?;
-        let Some(bytes) = saved.road.as_deref() else { return Ok(engine) };
+        let Some(bytes) = saved.road.as_deref() else {
+            engine.catch_up(left);
+            return Ok(engine);
+        };
         let road = read(bytes)?;
         engine.host = road.host;
         engine.zone = road.zone;
@@ -84,6 +96,8 @@ impl Engine {
         engine.now = road.now;
         engine.told = road.told;
         engine.processes = road.processes.with_settings(settings.processes);
+        // Before the flows, whose events are numbered after these.
+        engine.catch_up(left);
         let (_, mut judge) = engine.split(out);
         let flows = FlowTable::resume(settings.flows, road.flows, &mut |update| judge.update(update));
         engine.flows = flows;
@@ -91,7 +105,7 @@ impl Engine {
     }
 
     /// Ends the run and gives what the next one needs. Verdicts on flows that end with the run are appended to `out`. What was seen stays
-    /// readable; the engine itself is empty afterwards.
+    /// readable; the engine has no flows afterwards.
     ///
     /// # Errors
     /// Where the state cannot be written as bytes; nothing that observations say makes it so.
@@ -99,7 +113,21 @@ impl Engine {
         let flows = std::mem::replace(&mut self.flows, FlowTable::new(Limits::default()));
         let (_, mut judge) = self.split(out);
         let flows = flows.suspend(&mut |update| judge.update(update));
-        let mut checkpoint = self.detector.checkpoint();
+        self.write_road(flows)
+    }
+
+    /// What the next run needs if this one does not end in good order. The detector's part counts as written, as with
+    /// [`Detector::checkpoint`].
+    ///
+    /// What it remembers must be on its way before it is stored: an event that is neither spooled nor made again would be lost.
+    ///
+    /// # Errors
+    /// As [`Engine::suspend`].
+    pub fn checkpoint(&mut self) -> Result<Checkpoint, ResumeError> {
+        self.write_road(self.flows.snapshot())
+    }
+
+    fn write_road(&mut self, flows: Suspended<Tag>) -> Result<Checkpoint, ResumeError> {
         let road = Road {
             version: VERSION,
             host: self.host.clone(),
@@ -108,6 +136,7 @@ impl Engine {
             ledger: self.ledger.clone(),
             sequence: self.sequence,
             lifecycle: self.lifecycle.clone(),
+            // Large, and lent only as long as they are written.
             memory: std::mem::take(&mut self.memory),
             awake: self.awake,
             now: self.now,
@@ -115,8 +144,24 @@ impl Engine {
             processes: std::mem::take(&mut self.processes),
             flows,
         };
-        checkpoint.road = Some(write(&road)?);
-        Ok(checkpoint)
+        let written = write(&road);
+        (self.memory, self.processes) = (road.memory, road.processes);
+        // After the part that may fail: what this gives is given once.
+        let written = written?;
+        Ok(Checkpoint { road: Some(written), ..self.detector.checkpoint() })
+    }
+
+    /// Takes note of what left after the checkpoint that this engine comes from.
+    fn catch_up(&mut self, left: impl IntoIterator<Item = Alert>) {
+        let known = self.sequence;
+        let mut findings = BTreeSet::new();
+        for alert in left.into_iter().take_while(|alert| alert.host.sequence > known) {
+            self.sequence = self.sequence.max(alert.host.sequence);
+            // The latest event of a finding says how it stands.
+            if findings.insert(alert.finding.clone()) {
+                self.lifecycle.left(alert);
+            }
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Memory {
     code: Seen<Arc<str>, Code>,
     scripts: Seen<Arc<str>, Timestamp>,
     destinations: Seen<Subject, Vec<TopDestination>>,
+    /// The private networks that the Mac is on or reaches, and since when.
+    private: Seen<Arc<str>, Timestamp>,
     clock: Option<Clock>,
     woke: Option<Timestamp>,
     system: Option<Arc<str>>,
@@ -31,25 +33,57 @@ pub(super) struct Memory {
 }
 
 /// The code of a file.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Code {
     cdhash: [u8; 20],
     changed: Option<Timestamp>,
+    /// Who vouched for it; `None` in a state of an earlier version.
+    #[serde(default)]
+    signer: Option<Signer>,
+}
+
+/// Who vouches for a file, and what it is called under that signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Signer {
+    platform: bool,
+    team: Option<Arc<str>>,
+    identity: Identity,
+}
+
+impl Signer {
+    fn of(who: &Who) -> Self {
+        let signing = &who.process.signing;
+        Self {
+            platform: signing.is_platform_binary,
+            team: signing.team_id.clone(),
+            identity: who.process.identity.clone(),
+        }
+    }
+
+    /// Whether another one vouches for the file. Under one signer a file may have several names (the stand-ins of Xcode's tools).
+    fn is_another(&self, other: &Self) -> bool {
+        self.identity != other.identity && (self.platform, &self.team) != (other.platform, &other.team)
+    }
 }
 
 impl Memory {
-    /// A process's image ran.
-    pub(super) fn ran(&mut self, who: &Who, time: Timestamp) {
+    /// A process's image ran. Gives what the file was called until now, where it has another signer since.
+    pub(super) fn ran(&mut self, who: &Who, time: Timestamp) -> Option<Identity> {
+        let mut before = None;
         self.images.entry(&who.process.identity, time, || time);
         if let Some(cdhash) = who.process.signing.cdhash {
-            let code = self.code.entry(&who.process.path, time, || Code { cdhash, changed: None });
+            let signer = Signer::of(who);
+            let new = || Code { cdhash, changed: None, signer: Some(signer.clone()) };
+            let code = self.code.entry(&who.process.path, time, new);
             if code.cdhash != cdhash {
-                *code = Code { cdhash, changed: Some(time) };
+                before = code.signer.take().filter(|before| before.is_another(&signer)).map(|b| b.identity);
+                *code = Code { cdhash, changed: Some(time), signer: Some(signer) };
             }
         }
         if let Some(name) = who.process.script.as_ref().and_then(script_key) {
             self.scripts.entry(name, time, || time);
         }
+        before
     }
 
     /// A subject sent to a destination.
@@ -73,6 +107,13 @@ impl Memory {
             std::mem::swap(larger, entry);
             at = above;
         }
+    }
+
+    /// Something was sent into a private network. Whether it is one that the Mac knows since yesterday or longer: then it is where the Mac lives,
+    /// and no program's new destination.
+    pub(super) fn at_home(&mut self, network: &Arc<str>, time: Timestamp) -> bool {
+        let since = *self.private.entry(network, time, || time);
+        time.since(since) >= AT_HOME
     }
 
     /// The system's version is known.
@@ -195,6 +236,8 @@ impl<K: Hash + Ord + Clone, V> Seen<K, V> {
 
 /// Images, scripts and subjects that are remembered: a busy developer's Mac has 2,000 subjects.
 const KEPT: usize = 4_096;
+/// From when on a private network is where the Mac lives.
+const AT_HOME: Duration = Duration::from_secs(86_400);
 /// Destinations that are counted a subject.
 const DESTINATIONS_KEPT: usize = 16;
 /// Destinations that an alert names.

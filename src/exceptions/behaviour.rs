@@ -1,5 +1,6 @@
 //! What a program did, in the terms that exceptions ask for.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -88,6 +89,12 @@ impl<'a> Behaviour<'a> {
             names: [proxied, asked, destination].into_iter().flatten().collect(),
             remote: Some(flow.remote),
         }
+    }
+
+    /// With the user's name, where these login names by user id have it.
+    #[must_use]
+    pub fn of_users(self, users: &'a BTreeMap<u32, Arc<str>>) -> Self {
+        Self { user: self.uid.and_then(|uid| users.get(&uid)).map(|name| &**name), ..self }
     }
 }
 

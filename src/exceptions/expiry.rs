@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::{Day, Exception, Exceptions};
 
 /// How near an exception's end is, on some day.
@@ -19,6 +21,34 @@ pub enum Expiry {
     Never,
 }
 
+/// An exception whose end should be known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Due {
+    /// Names it.
+    pub id: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Its last day.
+    pub expires: String,
+    /// Days until then; negative where it is over.
+    pub days_left: i64,
+    #[serde(skip)]
+    expiry: Expiry,
+}
+
+impl Due {
+    /// Whether it covers nothing any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self.expiry, Expiry::Over(_))
+    }
+}
+
+impl fmt::Display for Due {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exception {} ({}) {}", self.id, self.owner, self.expiry)
+    }
+}
+
 /// From how many days before its end on an exception is named in log, status and report: time for its owner to ask again.
 pub const EXPIRES_SOON_DAYS: u32 = 30;
 
@@ -26,6 +56,16 @@ impl Expiry {
     /// Whether somebody should be told.
     pub const fn is_due(self) -> bool {
         matches!(self, Self::Over(_) | Self::Today | Self::Soon(_))
+    }
+
+    /// Days until its end, negative where that is over; none where it has none.
+    pub fn days_left(self) -> Option<i64> {
+        match self {
+            Self::Over(days) => Some(-i64::from(days)),
+            Self::Today => Some(0),
+            Self::Soon(days) | Self::Later(days) => Some(i64::from(days)),
+            Self::Never => None,
+        }
     }
 }
 
@@ -57,9 +97,9 @@ impl Exception {
 }
 
 impl Exceptions {
-    /// What log, status and health event say on a day: one line for each exception that ended or ends within [`EXPIRES_SOON_DAYS`], the most
-    /// urgent first.
-    pub fn due(&self, today: Day) -> Vec<String> {
+    /// What log, status, report and health event say on a day: each exception that ended or ends within [`EXPIRES_SOON_DAYS`], the most urgent
+    /// first.
+    pub fn due(&self, today: Day) -> Vec<Due> {
         let mut due: Vec<(Expiry, &Exception)> = self
             .iter()
             .map(|exception| (exception.expiry(today), exception))
@@ -67,7 +107,13 @@ impl Exceptions {
             .collect();
         due.sort_by(|(a, x), (b, y)| (a, &x.id).cmp(&(b, &y.id)));
         due.into_iter()
-            .map(|(expiry, exception)| format!("exception {} ({}) {expiry}", exception.id, exception.owner))
+            .map(|(expiry, exception)| Due {
+                id: exception.id.clone(),
+                owner: exception.owner.clone(),
+                expires: exception.expires.map(|day| day.to_string()).unwrap_or_default(),
+                days_left: expiry.days_left().unwrap_or(0),
+                expiry,
+            })
             .collect()
     }
 }

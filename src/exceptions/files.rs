@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::fields::Fault;
 use super::node::{self, Data, Entry, Node};
@@ -13,7 +14,7 @@ use super::read::{self, Wrong};
 use super::{Exception, Exceptions, Policy, Source};
 
 /// `[exceptions]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// A folder whose `*.toml` files hold exceptions; relative to the configuration's own folder. None by default.
@@ -85,16 +86,24 @@ impl Exceptions {
     /// # Errors
     /// Everything that is wrong in any of them.
     pub fn read(paths: &[PathBuf], policy: Policy) -> Result<Self, Rejected> {
-        let mut files = Vec::new();
-        for path in paths {
-            if path.is_dir() {
-                files.extend(toml_files(path)?);
-            } else {
-                files.push(path.clone());
-            }
-        }
-        Self::new(read_files(&files, policy)?)
+        Self::new(read_files(&files(paths)?, policy)?)
     }
+}
+
+/// The files that paths stand for: a folder for its `*.toml` files, by name.
+///
+/// # Errors
+/// Where a folder cannot be read.
+pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Rejected> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            files.extend(toml_files(path)?);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
 }
 
 /// The `*.toml` files of a folder, by name.

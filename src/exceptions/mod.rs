@@ -27,8 +27,8 @@ mod tests;
 
 pub use behaviour::{Behaviour, Code, Program};
 pub use condition::{Condition, Trait, User, Whose};
-pub use expiry::{EXPIRES_SOON_DAYS, Expiry};
-pub use files::{ExceptionError, Rejected, Settings, parse, parse_managed, starter_pack};
+pub use expiry::{Due, EXPIRES_SOON_DAYS, Expiry};
+pub use files::{ExceptionError, Rejected, Settings, files, parse, parse_managed, starter_pack};
 pub use ledger::Ledger;
 pub use pattern::{Domain, Glob, Network, Window};
 pub use stored::{NoAlert, Stored};
@@ -39,7 +39,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::alert::{Detection, SuppressedBy};
+use serde::{Deserialize, Serialize};
+
+use crate::alert::{Detection, ExceptionSection};
 use crate::detect::Channel;
 use crate::observation::Timestamp;
 
@@ -89,9 +91,11 @@ impl fmt::Display for Source {
 }
 
 /// What becomes of a finding that is covered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     /// It is kept and counted, and not delivered.
+    #[default]
     Suppress,
     /// It is delivered with the lowest severity.
     Lower,
@@ -246,8 +250,9 @@ impl Exceptions {
             return None;
         }
         let finding = &detection.finding;
-        let behaviour =
-            Behaviour::new(finding.time, &detection.who, &detection.flow, detection.destination.as_deref());
+        let destination = detection.destination.as_deref();
+        let behaviour = Behaviour::new(finding.time, &detection.who, &detection.flow, destination)
+            .of_users(&detection.host.users);
         let channels: Vec<Channel> =
             finding.channels.iter().filter(|channel| channel.counted).map(|channel| channel.name).collect();
         self.covering(&behaviour, &channels, ledger)
@@ -336,11 +341,12 @@ impl Exception {
     }
 
     /// What it does, as a document names it.
-    pub fn as_suppressed_by(&self) -> SuppressedBy {
-        SuppressedBy {
+    pub fn as_section(&self) -> ExceptionSection {
+        ExceptionSection {
             id: self.id.clone(),
             owner: self.owner.clone(),
             expires: self.expires.map(|day| day.to_string()),
+            action: self.action,
         }
     }
 }

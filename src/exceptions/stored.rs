@@ -8,6 +8,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::behaviour::{Behaviour, Code, Program, host_of};
+use crate::alert::{Alert, native};
 use crate::detect::Channel;
 use crate::observation::Timestamp;
 use crate::process::{Script, Subject};
@@ -92,24 +93,30 @@ struct ExceptionRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NoAlert {
     /// No such document in it.
-    #[error("holds no alert: no document with a schema `{SCHEMA}…` in it")]
+    #[error("holds no alert: neither a native document, nor one in OCSF's raw_data or ECS's event.original")]
     Absent,
     /// A document with a member that cannot be.
     #[error("holds an alert that cannot be read: {0}")]
     Malformed(String),
 }
 
-/// What the native document's `schema` begins with.
-const SCHEMA: &str = "tidemark.alert/";
-
 impl Stored {
-    /// From an alert's document, however deep a SIEM has wrapped it.
+    /// From an alert's document in any form (native, OCSF, ECS, slim), however deep a SIEM has wrapped it.
     ///
     /// # Errors
     /// Where there is none in it, or it lacks what exceptions ask for.
     pub fn read(document: Value) -> Result<Self, NoAlert> {
-        let found = find(document).ok_or(NoAlert::Absent)?;
+        let found = native(document).ok_or(NoAlert::Absent)?;
         serde_json::from_value(found).map_err(|error| NoAlert::Malformed(error.to_string()))
+    }
+
+    /// From an alert that was read already.
+    ///
+    /// # Errors
+    /// Where it lacks what exceptions ask for, which no alert that tidemark wrote does.
+    pub fn of(alert: &Alert) -> Result<Self, NoAlert> {
+        let malformed = |error: serde_json::Error| NoAlert::Malformed(error.to_string());
+        serde_json::from_value(serde_json::to_value(alert).map_err(malformed)?).map_err(malformed)
     }
 
     /// The behaviour that it tells of.
@@ -172,19 +179,5 @@ impl ProgramRecord {
             signing_id: self.signing.signing_id.as_deref(),
             cdhash: matches!(known, Some(Ok(()))).then_some(cdhash),
         }
-    }
-}
-
-/// The outermost object that says it is an alert. `serde_json` bounds the depth.
-fn find(value: Value) -> Option<Value> {
-    match value {
-        Value::Object(members) => {
-            if members.get("schema").and_then(Value::as_str).is_some_and(|text| text.starts_with(SCHEMA)) {
-                return Some(Value::Object(members));
-            }
-            members.into_iter().find_map(|(_, member)| find(member))
-        }
-        Value::Array(items) => items.into_iter().find_map(find),
-        _ => None,
     }
 }

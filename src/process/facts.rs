@@ -23,6 +23,11 @@ impl Identity {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is a part of macOS.
+    pub fn is_apple(&self) -> bool {
+        self.0.starts_with("apple:")
+    }
 }
 
 impl fmt::Display for Identity {

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use super::facts::{ProcessFacts, Script, Subject, Who};
 use super::initiator::{Cause, Step};
 use super::role::{self, Traits};
-use super::{identity, path};
+use super::{identity, path, redact};
 use crate::observation::{Exec, ProcessInfo, ProcessKey, Running, Timestamp};
 
 /// A program at work: what an alert tells of it, and what attribution knows of it.
@@ -130,11 +130,9 @@ impl Actor {
             identity: identity::identify(&info.signing, executable, details.shown_path.map(|path| &**path)),
             path: Arc::clone(executable),
             key: info.key,
-            arguments: details
-                .arguments
-                .iter()
+            arguments: redact::arguments(details.arguments)
                 .take(limits.number)
-                .map(|text| cut(text, limits.bytes))
+                .map(|text| cut(&text, limits.bytes))
                 .collect(),
             signing: info.signing.clone(),
             script,

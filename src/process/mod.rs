@@ -27,6 +27,7 @@ mod lifetimes;
 mod listing;
 mod parents;
 mod path;
+mod redact;
 mod role;
 #[cfg(test)]
 mod simulation;

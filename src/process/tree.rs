@@ -182,7 +182,7 @@ impl Processes {
             if let Some((time, before)) = self.latest
                 && before > LEAST_UPTIME
                 && ticks < before / 2
-                && message.time > time
+                && (message.time > time || time.since(message.time) >= SET_BACK)
             {
                 self.counts.restarts += 1;
                 self.lifetimes.end_all(time);
@@ -351,6 +351,8 @@ impl Processes {
     }
 }
 
+/// How much earlier an event must be than the one before to be no late one: a Mac with an empty battery starts in 1970.
+const SET_BACK: Duration = Duration::from_secs(3_600);
 /// Ticks below which a smaller count proves no restart: a minute at 24 MHz (Apple silicon), 1.4 s at 1 GHz (Intel).
 const LEAST_UPTIME: u64 = 60 * 24_000_000;
 

@@ -8,8 +8,9 @@
 //! A line is on the disk in the [`spool`] before any receiver hears of it. Each sink has a [`Delivery`] of its own: it reads the spool from
 //! its cursor on, sends, and moves the cursor behind what the [`Receiver`] has. What an attempt came to is an [`Outcome`], whatever the
 //! receiver speaks; when to try again, to send halves, to set an event aside or to stand still is decided in one place, for all.
-//! Delivery is at least once: an event that was sent twice has the same id.
+//! Delivery is at least once: an event that was sent twice has the same id. Beside the road, the [`Archive`] keeps on the Mac what was found.
 
+mod archive;
 mod dead_letters;
 mod delivery;
 mod event;
@@ -24,6 +25,7 @@ mod status;
 mod syslog;
 mod tls;
 
+pub use archive::{Archive, Archived};
 pub use dead_letters::DeadLetters;
 pub use delivery::{Course, Delivery, Retry};
 pub use event::{Event, Rejected};

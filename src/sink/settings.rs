@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::spool::{Caps, Queue};
 use crate::alert::Format;
 
 /// `[delivery]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// MiB that the spool may take; 256 by default.
@@ -30,7 +31,7 @@ impl Default for Settings {
 }
 
 /// One receiver.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum SinkSettings {
     /// A file that grows by a line an event.
@@ -48,7 +49,7 @@ pub enum SinkSettings {
 }
 
 /// A file.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileSettings {
     /// Names the sink: its cursor, its status, its log lines.
@@ -73,7 +74,7 @@ pub struct FileSettings {
 }
 
 /// Standard output.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StdoutSettings {
     /// Names the sink.
@@ -87,7 +88,7 @@ pub struct StdoutSettings {
 }
 
 /// A receiver that speaks HTTP.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSettings {
     /// Names the sink.
@@ -128,7 +129,7 @@ pub struct HttpSettings {
 }
 
 /// A syslog receiver.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SyslogSettings {
     /// Names the sink.
@@ -151,7 +152,7 @@ pub struct SyslogSettings {
 }
 
 /// `tls = { … }` of a sink: at least TLS 1.2, always with verification.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsSettings {
     /// The only authorities to trust, as PEM; by default those that the system trusts, which on a managed Mac include the organisation's.

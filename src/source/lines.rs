@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use super::{Position, SourceReport};
+
 /// The longest line that is read, in bytes without its end. A real `eslogger` line has 2 to 8 KiB; `ARG_MAX` lets an exec carry 1 MiB
 /// of arguments and environment, which nobody needs whole.
 pub(crate) const LINE_LIMIT: usize = 1 << 20;
@@ -11,7 +13,7 @@ const BUFFER: usize = 256 << 10;
 
 /// What stands on one line.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line<'a> {
+enum Line<'a> {
     /// Its bytes, without white space at either end.
     Text(&'a [u8]),
     /// It was longer than [`LINE_LIMIT`] and was skipped without being held in memory.
@@ -43,11 +45,6 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Number of the line last read, from 1.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-
     /// Bytes of all lines read, ends included.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
@@ -57,7 +54,7 @@ impl<R: Read> Lines<R> {
     ///
     /// # Errors
     /// Where the input fails. What was read of a line by then is given out first: of a truncated archive every whole line is used.
-    pub(crate) fn next_line(&mut self) -> io::Result<Option<(u64, Line<'_>)>> {
+    fn next_line(&mut self) -> io::Result<Option<(u64, Line<'_>)>> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
@@ -81,6 +78,27 @@ impl<R: Read> Lines<R> {
         self.bytes = self.bytes.saturating_add(length);
         let line = if cut { Line::TooLong { length } } else { Line::Text(self.line.trim_ascii()) };
         Ok(Some((self.number, line)))
+    }
+
+    /// The next line that can be read, and where it stands. One that is too long is skipped in the source's account, and a failure of the
+    /// input ends it there.
+    pub(crate) fn next_text(&mut self, report: &mut SourceReport) -> Option<(Position, &[u8])> {
+        let position = loop {
+            match self.next_line() {
+                Ok(Some((number, Line::Text(_)))) => break Position::Line(number),
+                Ok(Some((number, Line::TooLong { length }))) => report.skip(
+                    Position::Line(number),
+                    format!("a line of {length} bytes is over the limit of {LINE_LIMIT}"),
+                ),
+                Ok(None) => return None,
+                Err(error) => {
+                    let position = Position::Line(self.number);
+                    report.end_early(position, format!("the input cannot be read further: {error}"));
+                    return None;
+                }
+            }
+        };
+        Some((position, self.line.trim_ascii()))
     }
 
     /// Reads past the end of the line without keeping it; how many bytes that were. A failure is kept for the next call.

@@ -20,12 +20,14 @@ mod report;
 pub mod running;
 mod text;
 pub mod unified_log;
+mod users;
 
 pub use eslogger::Sequence;
 pub use merge::{Input, Merged, Origins};
 pub use open::{OpenError, OpenOptions, open, open_reader};
 pub use recording::{RecordingReader, RecordingWriter};
 pub use report::{Fault, Position, SourceReport};
+pub use users::{WithUsers, login_name};
 
 use crate::observation::Observation;
 

@@ -18,6 +18,8 @@ pub(crate) enum Act {
     Say(u16, &'static str, String),
     /// Begins an answer of 200 and closes in the middle of its body.
     BreakOff,
+    /// As `Take`, after so long.
+    Late(std::time::Duration),
     /// Says nothing, and keeps the connection.
     Silence,
 }
@@ -134,6 +136,11 @@ async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, script: &Scri
             Act::Take(body) => {
                 taken.lock().unwrap().push(request);
                 (200, "", body)
+            }
+            Act::Late(delay) => {
+                tokio::time::sleep(delay).await;
+                taken.lock().unwrap().push(request);
+                (200, "", String::new())
             }
             Act::Say(status, headers, body) => (status, headers, body),
             Act::BreakOff => {

@@ -57,6 +57,39 @@ async fn what_fails_is_tried_again_and_arrives() {
 }
 
 #[tokio::test]
+async fn a_slow_receiver_holds_up_neither_the_spool_nor_anybody_else() {
+    let slow = Hostile::start(|_, _| Act::Late(std::time::Duration::from_millis(300))).await;
+    let quick = Hostile::start(|_, _| take()).await;
+    let mut rig = Rig::new();
+    let to_slow = rig.start(&webhook(&slow), Course::Go);
+    let to_quick = rig.start(&webhook(&quick).replace("'hook'", "'quick'"), Course::Go);
+    let ids = rig.alerts(0..500);
+    to_quick.until(|status| status.sent == 500).await;
+    // Its first answers are still on their way, and one batch of a hundred at a time is in memory.
+    assert!(to_slow.status.read().sent < 500);
+    assert!(slow.seen().len() <= slow.taken().len() + 1, "one request at a time");
+    to_slow.until(|status| status.sent == 500).await;
+    assert_eq!((slow.ids(), quick.ids()), (ids.clone(), ids));
+    assert_eq!(to_slow.status.read().retries, 0);
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_full_gets_everything_when_it_has_room() {
+    let receiver = Hostile::start(|number, _| match number {
+        0 => Act::Say(429, "", "busy".to_owned()),
+        1 => Act::Say(507, "", "no space left".to_owned()),
+        2 => Act::Say(503, "retry-after: 0\r\n", r#"{"text":"Server is busy","code":9}"#.to_owned()),
+        _ => take(),
+    })
+    .await;
+    let mut rig = Rig::new();
+    let ids = rig.alerts(0..10);
+    let status = rig.deliver(&webhook(&receiver)).await;
+    assert_eq!((status.sent, status.retries, status.set_aside), (10, 3, 0));
+    assert_eq!(receiver.ids(), ids);
+}
+
+#[tokio::test]
 async fn the_time_that_a_receiver_asks_for_is_given() {
     let receiver = Hostile::start(|number, _| match number {
         0 => Act::Say(429, "retry-after: 1\r\n", String::new()),

@@ -14,6 +14,9 @@
 mod hostile;
 mod http;
 mod kill;
+mod kill_daemon;
 mod real;
+mod recording;
 mod rig;
 mod secure;
+mod verbs;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tidemark::alert::Alert;
 use tidemark::sink::Course;
 
 use crate::rig::{PATIENCE, Rig, pki};
@@ -161,20 +162,16 @@ async fn tenzir_takes_the_bulk_form() {
     assert_eq!(ids(&out).0, expected);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rsyslog_takes_alerts_over_mutual_tls() {
+/// An rsyslog that asks for our authority's certificates and writes each message to a file.
+fn rsyslog(rig: &Rig, out: &Path, port: u16) -> Option<Server> {
     let there = |program: &str| Command::new(program).arg("-v").output().is_ok();
-    let driver = tls_driver();
-    if !there("rsyslogd") || driver.is_none() {
+    if !there("rsyslogd") || tls_driver().is_none() {
         println!("SKIPPED: rsyslog with TLS is not installed; `bash scripts/receivers.sh` does it");
-        return;
+        return None;
     }
-    let mut rig = Rig::new();
-    let (out, port) = (rig.folder.path().join("received"), free_port());
-    let expected = rig.alerts(0..1_000);
     let folder = rig.folder.path().display();
     let configuration = format!(
-        r#"global(maxMessageSize="64k" workDirectory="{folder}" DefaultNetstreamDriver="ossl" DefaultNetstreamDriverCAFile="{ca}" DefaultNetstreamDriverCertFile="{certificate}" DefaultNetstreamDriverKeyFile="{key}")
+        r#"global(workDirectory="{folder}" DefaultNetstreamDriver="ossl" DefaultNetstreamDriverCAFile="{ca}" DefaultNetstreamDriverCertFile="{certificate}" DefaultNetstreamDriverKeyFile="{key}")
 module(load="imtcp" StreamDriver.Name="ossl" StreamDriver.Mode="1" StreamDriver.AuthMode="x509/name" PermittedPeer=["client.test"])
 template(name="raw" type="string" string="%msg%\n")
 ruleset(name="in") {{ action(type="omfile" file="{out}" template="raw") }}
@@ -187,7 +184,7 @@ input(type="imtcp" port="{port}" ruleset="in" address="127.0.0.1")
     );
     let file = rig.folder.path().join("rsyslog.conf");
     std::fs::write(&file, configuration).unwrap();
-    let _server = Server::start(
+    let server = Server::start(
         Command::new("rsyslogd")
             .args(["-n", "-f"])
             .arg(&file)
@@ -197,6 +194,41 @@ input(type="imtcp" port="{port}" ruleset="in" address="127.0.0.1")
             .stderr(Stdio::null()),
         port,
     );
+    Some(server)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rsyslog_takes_every_form_whole_at_its_default_limit() {
+    for format in ["native", "ocsf", "ecs"] {
+        let mut rig = Rig::new();
+        let (out, port) = (rig.folder.path().join("received"), free_port());
+        let Some(_server) = rsyslog(&rig, &out, port) else { return };
+        let alerts = crate::recording::alerts(0..20);
+        rig.spool.append(tidemark::sink::spool::Queue::Alerts, &alerts).unwrap();
+        let sink = format!("type='syslog'\nname='syslog'\nformat='{format}'\naddress='localhost:{port}'\n")
+            + &tls(&rig, Some("client"));
+        let status = rig.deliver(&sink).await;
+        assert_eq!((status.sent, status.set_aside), (alerts.len() as u64, 0), "{format}");
+        let began = Instant::now();
+        let lines = loop {
+            let text = std::fs::read_to_string(&out).unwrap_or_default();
+            if text.lines().count() >= alerts.len() || began.elapsed() > PATIENCE {
+                break text;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        let received: Vec<_> = lines.lines().map(|line| Alert::read(line.trim()).unwrap().id).collect();
+        let expected: Vec<_> = alerts.iter().map(|line| Alert::read(line).unwrap().id).collect();
+        assert_eq!(received, expected, "{format}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rsyslog_takes_alerts_over_mutual_tls() {
+    let mut rig = Rig::new();
+    let (out, port) = (rig.folder.path().join("received"), free_port());
+    let Some(_server) = rsyslog(&rig, &out, port) else { return };
+    let expected = rig.alerts(0..1_000);
     let sink =
         format!("type='syslog'\nname='syslog'\naddress='localhost:{port}'\n") + &tls(&rig, Some("client"));
     let status = rig.deliver(&sink).await;

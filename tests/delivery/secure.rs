@@ -4,6 +4,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use tidemark::alert::Alert;
 use tidemark::sink::Course;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
@@ -145,6 +146,31 @@ async fn syslog_frames_are_counted_and_too_long_ones_set_aside_whole() {
     let document = messages[19].split_once("alerts - ").unwrap().1;
     assert_eq!(document, crate::rig::alert(19));
     assert!(rig.dead_letters("syslog").contains("max_message_bytes is 8096"));
+}
+
+#[tokio::test]
+async fn syslog_carries_every_form_and_the_slim_one_where_the_whole_is_too_long() {
+    for (format, mark) in [("native", "schema"), ("ocsf", "class_uid"), ("ecs", "ecs")] {
+        let (port, messages) = syslog().await;
+        let mut rig = Rig::new();
+        let alerts = crate::recording::alerts(0..5);
+        rig.spool.append(tidemark::sink::spool::Queue::Alerts, &alerts).unwrap();
+        let sink = format!("type='syslog'\nname='syslog'\nformat='{format}'\naddress='localhost:{port}'\n")
+            + &tls(&rig, Some("client"));
+        let status = rig.deliver(&sink).await;
+        assert_eq!((status.sent, status.set_aside), (alerts.len() as u64, 0), "{format}");
+        while messages.lock().unwrap().len() < alerts.len() {
+            tokio::task::yield_now().await;
+        }
+        for (message, alert) in messages.lock().unwrap().iter().zip(&alerts) {
+            assert!(message.len() <= 8_096, "{format}: {}", message.len());
+            let document = message.split_once("alerts - ").unwrap().1;
+            let value: serde_json::Value = serde_json::from_str(document).unwrap();
+            assert!(value.get(mark).is_some(), "{format}: {document}");
+            let (sent, spooled) = (Alert::read(document).unwrap(), Alert::read(alert).unwrap());
+            assert_eq!((sent.id, sent.score, sent.subject), (spooled.id, spooled.score, spooled.subject));
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::attacks::Attacks;
 use super::{Today, Which};
+use crate::cli::printable::printable;
 use crate::cli::{Code, Failure};
 use crate::exceptions::Expiry;
 
@@ -67,7 +68,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             wrong,
             "\n{} would hide a known attack: {} Narrow it, or allow it with --allow-hiding.",
             attack.hidden_by.join(", "),
-            attack.summary
+            printable(&attack.summary)
         );
     }
     if !wrong.is_empty() {

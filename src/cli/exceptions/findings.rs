@@ -8,8 +8,11 @@ use serde_json::Value;
 
 use super::attacks::Attacks;
 use super::{Today, Which, days_before};
+use crate::cli::alerts::{Kept, Lookup};
 use crate::cli::baseline::read_text;
+use crate::cli::printable::printable;
 use crate::cli::{Code, Failure};
+use crate::config::Config;
 use crate::exceptions::{self, Day, Exception, Exceptions, Governance, Ledger, Miss, Policy, Stored};
 
 /// Says which exception covers a finding, or by how little the nearest ones miss it.
@@ -41,7 +44,7 @@ pub(super) struct SuggestArgs {
     /// Days until it expires, from today or from the finding's day, whichever is later.
     #[arg(long, value_name = "DAYS", default_value_t = 90)]
     days: u16,
-    /// Stored findings to try it on.
+    /// Stored findings to try it on; those that this Mac keeps where none are named.
     #[arg(long, value_name = "FILE")]
     findings: Vec<PathBuf>,
     #[command(flatten)]
@@ -58,9 +61,11 @@ pub(super) struct TestArgs {
     /// A file with new exceptions, or a folder of such files.
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// Findings, suppressed ones included, as `tidemark replay --suppressed` prints them.
-    #[arg(long, value_name = "FILE", required = true)]
+    /// Findings, suppressed ones included, as `tidemark replay --suppressed` prints them; those that this Mac keeps where none are named.
+    #[arg(long, value_name = "FILE")]
     findings: Vec<PathBuf>,
+    #[command(flatten)]
+    kept: Kept,
     /// How far back from the latest finding, in days.
     #[arg(long, default_value_t = 30)]
     days: u32,
@@ -70,34 +75,44 @@ pub(super) struct TestArgs {
 
 #[derive(Debug, clap::Args)]
 struct AlertArgs {
-    /// A file with alerts, as tidemark wrote them or as the SIEM returns them; `-` is standard input.
+    /// A file with alerts, as tidemark wrote them or as the SIEM returns them; `-` is standard input; else an id, which is looked up in
+    /// what this Mac keeps.
     #[arg(value_name = "ALERT")]
-    alert: PathBuf,
+    alert: String,
     /// The id of the alert in the file, or its beginning; without it the last one.
     #[arg(long)]
     id: Option<String>,
+    #[command(flatten)]
+    lookup: Lookup,
 }
 
 impl AlertArgs {
-    fn read(&self) -> Result<Stored, Failure> {
+    fn read(&self, config: &Config) -> Result<Stored, Failure> {
         let wanted = |stored: &Stored| self.id.as_deref().is_none_or(|id| stored.id.starts_with(id));
-        let last = read_all(std::slice::from_ref(&self.alert))?.into_iter().rfind(wanted);
-        last.ok_or_else(|| {
+        let path = PathBuf::from(&self.alert);
+        let all = if self.alert == "-" || path.exists() {
+            read_all(&[path])?
+        } else {
+            let found = self.lookup.find(&self.alert, config)?;
+            let stored = |alert| Stored::of(&alert).map_err(|error| Failure::new(Code::BadData, error));
+            found.into_iter().map(stored).collect::<Result<_, _>>()?
+        };
+        all.into_iter().rfind(wanted).ok_or_else(|| {
             let id = self.id.as_deref().unwrap_or_default();
-            Failure::new(Code::NoInput, format!("{} holds no alert {id}", self.alert.display()))
+            Failure::new(Code::NoInput, format!("{} holds no alert {id}", self.alert))
         })
     }
 }
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
-    let stored = args.alert.read()?;
+    let stored = args.alert.read(&args.which.setup.config()?)?;
     let exceptions = args.which.load(&[])?;
     let behaviour = stored.behaviour();
     let channels = stored.channels();
     let mut ledger = Ledger::default();
     exceptions.count(&behaviour, stored.bytes_out(), &mut ledger);
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", stored.summary)?;
+    writeln!(out, "{}", printable(&stored.summary))?;
     if let Some(exception) = exceptions.covering(&behaviour, &channels, &ledger) {
         let Exception { id, owner, reason, source, .. } = exception;
         writeln!(out, "covered by {id} ({source}), accepted by {owner}: {reason}")?;
@@ -127,7 +142,8 @@ fn in_words(miss: &Miss<'_>, exception: &Exception, stored: &Stored) -> String {
         }
         Miss::Channel(channel) => format!("the channel {} counts, which it does not name", channel.label()),
         Miss::Condition(condition) => {
-            format!("{}: wanted {condition}, seen {}", condition.key(), condition.seen(&stored.behaviour()))
+            let seen = condition.seen(&stored.behaviour());
+            format!("{}: wanted {condition}, seen {}", condition.key(), printable(&seen))
         }
         Miss::Limit { limit, sent } => {
             format!("{sent} bytes went out, and it allows {limit} in an hour")
@@ -136,8 +152,8 @@ fn in_words(miss: &Miss<'_>, exception: &Exception, stored: &Stored) -> String {
 }
 
 pub(super) fn suggest(args: &SuggestArgs) -> Result<(), Failure> {
-    let stored = args.alert.read()?;
     let config = args.setup.config()?;
+    let stored = args.alert.read(&config)?;
     let from = Day::of(stored.time).map_or(args.today.day(), |day| day.max(args.today.day()));
     let governance = Governance {
         owner: args.owner.clone(),
@@ -153,12 +169,12 @@ pub(super) fn suggest(args: &SuggestArgs) -> Result<(), Failure> {
             .map_err(|error| Failure::new(Code::BadData, error))?;
     let tried = Exceptions::new(tried).map_err(|error| Failure::new(Code::BadData, error))?;
     let mut out = io::stdout().lock();
-    writeln!(out, "# {}", stored.summary.replace(['\n', '\r'], " "))?;
+    writeln!(out, "# {}", printable(&stored.summary))?;
     out.write_all(stanza.as_bytes())?;
     let attacks = args.attacks.findings(&config)?;
     writeln!(out, "# {}", nearest_attack(&tried.clone().whenever(), &attacks))?;
-    if !args.findings.is_empty() {
-        let findings = read_all(&args.findings)?;
+    let findings = stored_findings(&args.findings, &args.alert.lookup.kept)?;
+    if !findings.is_empty() {
         let covered = findings.iter().filter(|other| covering(&tried, other).is_some()).count();
         writeln!(out, "# It would have covered {covered} of {} stored findings.", findings.len())?;
     }
@@ -186,12 +202,12 @@ fn nearest_attack(suggested: &Exceptions, attacks: &[Stored]) -> String {
     match nearest {
         None => "No attack is known to try it on.".to_owned(),
         Some((failed, attack)) if failed.is_empty() => {
-            format!("CAREFUL: up to its limit it hides a known attack: {}", attack.summary)
+            format!("CAREFUL: up to its limit it hides a known attack: {}", printable(&attack.summary))
         }
         Some((failed, attack)) => format!(
             "The nearest known attack that it does not hide ({} differ): {}",
             failed.join(", "),
-            attack.summary
+            printable(&attack.summary)
         ),
     }
 }
@@ -199,7 +215,12 @@ fn nearest_attack(suggested: &Exceptions, attacks: &[Stored]) -> String {
 pub(super) fn test(args: &TestArgs) -> Result<(), Failure> {
     let policy = args.which.setup.config()?.exceptions.policy();
     let new = Exceptions::read(&args.paths, policy).map_err(|error| Failure::new(Code::Config, error))?;
-    let mut findings = read_all(&args.findings)?;
+    let mut findings = stored_findings(&args.findings, &args.kept)?;
+    if findings.is_empty() && args.findings.is_empty() {
+        let message =
+            format!("no findings are kept in {}: name --findings or --state", args.kept.folder().display());
+        return Err(Failure::new(Code::NoInput, message));
+    }
     if let Some(latest) = findings.iter().map(|stored| stored.time).max() {
         findings.retain(|stored| stored.time >= days_before(latest, args.days));
     }
@@ -214,12 +235,12 @@ pub(super) fn test(args: &TestArgs) -> Result<(), Failure> {
     }
     let mut out = io::stdout().lock();
     for ((id, subject), count) in &covered {
-        writeln!(out, "{id}  {count:>6}  {subject}")?;
+        writeln!(out, "{id}  {count:>6}  {}", printable(subject))?;
     }
     let total: u64 = covered.values().sum();
     writeln!(
         out,
-        "{total} of {} findings would have been covered; {quieter} of them were alerts",
+        "{total} of {} findings would have been covered; {quieter} of them had left as alerts",
         findings.len()
     )?;
     Ok(())
@@ -231,6 +252,16 @@ fn covering<'a>(exceptions: &'a Exceptions, stored: &Stored) -> Option<&'a Excep
     let mut ledger = Ledger::default();
     exceptions.count(&behaviour, stored.bytes_out(), &mut ledger);
     exceptions.covering(&behaviour, &stored.channels(), &ledger)
+}
+
+/// The findings in these files; where none are named, those that this Mac keeps.
+pub(super) fn stored_findings(files: &[PathBuf], kept: &Kept) -> Result<Vec<Stored>, Failure> {
+    if !files.is_empty() {
+        return read_all(files);
+    }
+    // A line that a crash cut is none; the others are what tidemark wrote itself.
+    let stored = |line: String| Stored::read(serde_json::from_str(&line).ok()?).ok();
+    Ok(kept.findings()?.filter_map(stored).collect())
 }
 
 /// The findings in files: each one JSON document, or one a line.

@@ -1,13 +1,15 @@
 //! `tidemark exceptions list`, `expiring` and `unused`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::findings::read_all;
+use super::findings::stored_findings;
 use super::{Today, Which};
+use crate::alert::{Alert, Format};
+use crate::cli::alerts::Kept;
 use crate::cli::{Code, Failure};
 use crate::exceptions::{Action, Condition, Exception, Expiry, Ledger};
 
@@ -35,9 +37,11 @@ pub(super) struct ExpiringArgs {
 /// Lists exceptions that covered none of the stored findings.
 #[derive(Debug, clap::Args)]
 pub(super) struct UnusedArgs {
-    /// Findings, suppressed ones included, as `tidemark replay --suppressed` prints them.
-    #[arg(value_name = "FINDINGS", required = true)]
+    /// Findings, suppressed ones included, as `tidemark replay --suppressed` prints them; those that this Mac keeps where none are named.
+    #[arg(value_name = "FINDINGS")]
     findings: Vec<PathBuf>,
+    #[command(flatten)]
+    kept: Kept,
     #[command(flatten)]
     which: Which,
 }
@@ -76,7 +80,7 @@ pub(super) fn expiring(args: &ExpiringArgs) -> Result<(), Failure> {
 pub(super) fn unused(args: &UnusedArgs) -> Result<(), Failure> {
     let exceptions = args.which.load(&[])?;
     let mut used = BTreeSet::new();
-    let findings = read_all(&args.findings)?;
+    let findings = stored_findings(&args.findings, &args.kept)?;
     for stored in &findings {
         used.extend(stored.exception().map(str::to_owned));
         let behaviour = stored.behaviour();
@@ -89,6 +93,47 @@ pub(super) fn unused(args: &UnusedArgs) -> Result<(), Failure> {
     for exception in exceptions.iter().filter(|exception| !used.contains(&exception.id)) {
         let Exception { id, owner, reason, .. } = exception;
         writeln!(out, "{id}  {owner}: {reason} (none of {} findings)", findings.len())?;
+    }
+    Ok(())
+}
+
+/// Prints the findings of the last month that exceptions covered, one document a line: what nobody was sent.
+///
+/// A count by exception goes to standard error.
+///
+/// Example:
+///   tidemark exceptions suppressed --exception EXC-2026-014 | tidemark explain -
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct SuppressedArgs {
+    /// Only those of this exception.
+    #[arg(long, value_name = "ID")]
+    exception: Option<String>,
+    /// The form of the documents.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    #[command(flatten)]
+    kept: Kept,
+}
+
+pub(super) fn suppressed(args: &SuppressedArgs) -> Result<(), Failure> {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    for line in args.kept.findings()? {
+        let Ok(alert) = Alert::read(&line) else { continue };
+        let Some(exception) = &alert.exception else { continue };
+        if args.exception.as_ref().is_some_and(|wanted| *wanted != exception.id) {
+            continue;
+        }
+        writeln!(out, "{}", alert.render(args.format))?;
+        let count = counts.entry(exception.id.clone()).or_default();
+        *count = count.saturating_add(1);
+    }
+    out.flush()?;
+    let mut err = anstream::stderr().lock();
+    for (id, count) in &counts {
+        // A closed standard error leaves nobody to tell.
+        let _ = writeln!(err, "{count:>6}  {id}");
     }
     Ok(())
 }

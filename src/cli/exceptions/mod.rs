@@ -34,6 +34,7 @@ enum Verb {
     List(lists::ListArgs),
     Expiring(lists::ExpiringArgs),
     Unused(lists::UnusedArgs),
+    Suppressed(lists::SuppressedArgs),
     Explain(findings::ExplainArgs),
     Suggest(findings::SuggestArgs),
     Test(findings::TestArgs),
@@ -45,6 +46,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Verb::List(args) => lists::list(args),
         Verb::Expiring(args) => lists::expiring(args),
         Verb::Unused(args) => lists::unused(args),
+        Verb::Suppressed(args) => lists::suppressed(args),
         Verb::Explain(args) => findings::explain(args),
         Verb::Suggest(args) => findings::suggest(args),
         Verb::Test(args) => findings::test(args),
@@ -53,7 +55,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 /// Which exceptions.
 #[derive(Debug, clap::Args)]
-struct Which {
+pub(super) struct Which {
     /// A file with exceptions, or a folder of such files, beside those of the configuration.
     #[arg(long, value_name = "PATH")]
     exceptions: Vec<PathBuf>,
@@ -62,7 +64,7 @@ struct Which {
 }
 
 impl Which {
-    fn load(&self, more: &[PathBuf]) -> Result<Exceptions, Failure> {
+    pub(super) fn load(&self, more: &[PathBuf]) -> Result<Exceptions, Failure> {
         let config = self.setup.config()?;
         let wrong = |error| Failure::new(Code::Config, error);
         let paths: Vec<PathBuf> = self.exceptions.iter().chain(more).cloned().collect();
@@ -74,14 +76,14 @@ impl Which {
 
 /// The day that counts as today.
 #[derive(Debug, clap::Args)]
-struct Today {
+pub(super) struct Today {
     /// The day to judge by, as 2026-12-31; without it the machine's clock says, in UTC.
     #[arg(long, value_name = "DATE")]
     today: Option<jiff::civil::Date>,
 }
 
 impl Today {
-    fn day(&self) -> Day {
+    pub(super) fn day(&self) -> Day {
         let clock = || jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
         Day(self.today.unwrap_or_else(clock))
     }

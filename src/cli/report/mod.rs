@@ -12,22 +12,33 @@ use std::path::{Path, PathBuf};
 use minijinja::Environment;
 use minijinja::value::{Serde, Value};
 
-use super::{Code, Failure, alerts};
+use super::alerts::{self, Kept};
+use super::exceptions::{Today, Which};
+use super::{Code, Failure};
+use crate::alert::Alert;
 use page::Page;
 
 /// Writes a page about alerts: when, who, which protocols, how much against what is usual, what could not be seen, which exceptions matched.
 ///
-/// INPUT is a file of alerts in any form (native, OCSF, ECS), `-` for standard input. With `--suppressed` replay gives those that exceptions
-/// cover as well, and the page counts them by exception.
+/// INPUT is a file of alerts in any form (native, OCSF, ECS), `-` for standard input; where none is named, what this Mac keeps, which is what it found
+/// in the last month. The exceptions of `--config` and `--exceptions` stand in the page with their ends and how often they matched; of
+/// others only what the alerts say of them.
 ///
 /// Examples:
 ///   tidemark replay --suppressed recording.ndjson | tidemark report - -o report.html
+///   sudo tidemark report --config tidemark.toml -o report.html
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
     /// Files of alerts; `-` is standard input.
-    #[arg(value_name = "INPUT", required = true)]
+    #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    kept: Kept,
+    #[command(flatten)]
+    today: Today,
+    #[command(flatten)]
+    which: Which,
     /// The page; `-` is standard output.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -38,7 +49,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     for input in &args.inputs {
         all.extend(alerts::read(input)?);
     }
-    let html = render(&Page::of(&all)).map_err(|error| Failure::new(Code::Io, error))?;
+    if args.inputs.is_empty() {
+        all.extend(args.kept.findings()?.filter_map(|line| Alert::read(&line).ok()));
+    }
+    let exceptions = args.which.load(&[])?;
+    let html = render(&Page::of(&all, &exceptions, args.today.day()))
+        .map_err(|error| Failure::new(Code::Io, error))?;
     if args.output == Path::new("-") {
         io::stdout().lock().write_all(html.as_bytes())?;
         return Ok(());
@@ -57,10 +73,33 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::alert::{Alert, samples};
+    use crate::alert::samples;
+    use crate::exceptions::{Day, Exception, Exceptions, Policy, parse};
 
     fn html(alerts: &[Alert]) -> String {
-        render(&Page::of(alerts)).unwrap()
+        render(&Page::of(alerts, &Exceptions::default(), Day(jiff::civil::date(2026, 7, 1)))).unwrap()
+    }
+
+    #[test]
+    fn exceptions_stand_with_owner_end_and_hits_and_those_that_end_are_marked() {
+        let stanza = |id: &str, expires: &str| {
+            format!(
+                "[[exception]]\nid='{id}'\nowner='it'\nreason='r'\ncreated=2026-01-01\nexpires={expires}\nmatch.image='apple:com.apple.curl'\n"
+            )
+        };
+        let text =
+            stanza("IDLE", "2026-12-31") + &stanza("ENDING", "2026-07-03") + &stanza("OVER", "2026-06-30");
+        let exceptions =
+            Exceptions::new(parse(Path::new("x.toml"), &text, Policy::default()).unwrap()).unwrap();
+        let mut alert = samples::plain();
+        alert.exception = exceptions.iter().find(|one| one.id == "ENDING").map(Exception::as_section);
+        let page = Page::of(&[alert], &exceptions, Day(jiff::civil::date(2026, 7, 1)));
+        let html = render(&page).unwrap();
+        for part in ["expires in 2 days", "expired 1 day ago", "expires in 183 days"] {
+            assert!(html.contains(part), "{part}");
+        }
+        assert_eq!(html.matches("class=\"due\"").count(), 2);
+        assert!(html.find("OVER").unwrap() < html.find("IDLE").unwrap(), "what ends stands first");
     }
 
     /// What would make a browser load or run something. A link that a person may follow is none; the page has not even that.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::chart::{Columns, Strip};
 use crate::alert::{Activity, Alert, FindingKey, bytes_in_words};
 use crate::detect::Channel;
+use crate::exceptions::{Day, Exceptions, Expiry};
 use crate::observation::{Timestamp, ZoneOffset};
 
 /// The page.
@@ -78,6 +79,9 @@ struct ExceptionRow {
     id: String,
     owner: String,
     expires: String,
+    /// How near the end is, where the exception itself is known.
+    end: String,
+    due: bool,
     hits: u32,
     subjects: Vec<String>,
 }
@@ -93,12 +97,12 @@ struct CoverageRow {
 }
 
 impl Page {
-    /// From alerts in any order.
-    pub(super) fn of(alerts: &[Alert]) -> Self {
+    /// From alerts in any order, and the exceptions that are known beside what the alerts say of them.
+    pub(super) fn of(alerts: &[Alert], accepted: &Exceptions, today: Day) -> Self {
         let mut alerts: Vec<&Alert> = alerts.iter().collect();
         alerts.sort_by(|a, b| (a.time, a.host.sequence, &a.id).cmp(&(b.time, b.host.sequence, &b.id)));
         let mut latest: BTreeMap<&FindingKey, &Alert> = BTreeMap::new();
-        for alert in alerts.iter().filter(|alert| alert.exception.is_none()) {
+        for alert in alerts.iter().filter(|alert| alert.suppressed_by().is_none()) {
             latest.insert(&alert.finding, alert);
         }
         let mut standing: Vec<&Alert> = latest.into_values().collect();
@@ -114,11 +118,11 @@ impl Page {
             events: alerts.len(),
             open: standing.len().saturating_sub(closed),
             closed,
-            suppressed: alerts.iter().filter(|alert| alert.exception.is_some()).count(),
+            suppressed: alerts.iter().filter(|alert| alert.suppressed_by().is_some()).count(),
             days: days(&alerts),
             findings: standing.iter().map(|alert| finding(alert)).collect(),
             subjects: subjects(&alerts),
-            exceptions: exceptions(&alerts),
+            exceptions: exceptions(&alerts, accepted, today),
             coverage: coverage(&alerts),
             sensor: unique(
                 &mut alerts.iter().map(|alert| format!("{} {}", alert.sensor.name, alert.sensor.version)),
@@ -198,8 +202,9 @@ fn notes(alert: &Alert) -> Vec<String> {
 
 /// Every day from the first to the last, at most [`MOST_DAYS`], in UTC.
 fn days(alerts: &[&Alert]) -> Columns {
-    let created = alerts.iter().filter(|a| a.exception.is_none() && a.stage.activity == Activity::Create);
-    let suppressed = alerts.iter().filter(|a| a.exception.is_some());
+    let created =
+        alerts.iter().filter(|a| a.suppressed_by().is_none() && a.stage.activity == Activity::Create);
+    let suppressed = alerts.iter().filter(|a| a.suppressed_by().is_some());
     let classed =
         created.map(|a| (a, a.severity.to_string())).chain(suppressed.map(|a| (a, "suppressed".to_owned())));
     let mut counts: BTreeMap<i64, BTreeMap<String, u32>> = BTreeMap::new();
@@ -230,9 +235,12 @@ fn subjects(alerts: &[&Alert]) -> Vec<SubjectRow> {
         .into_iter()
         .filter_map(|(subject, alerts)| {
             let latest = alerts.last()?;
-            let standing: BTreeSet<&FindingKey> =
-                alerts.iter().filter(|alert| alert.exception.is_none()).map(|alert| &alert.finding).collect();
-            let suppressed = alerts.iter().filter(|alert| alert.exception.is_some()).count();
+            let standing: BTreeSet<&FindingKey> = alerts
+                .iter()
+                .filter(|alert| alert.suppressed_by().is_none())
+                .map(|alert| &alert.finding)
+                .collect();
+            let suppressed = alerts.iter().filter(|alert| alert.suppressed_by().is_some()).count();
             Some(SubjectRow {
                 name: subject.to_string(),
                 findings: u32::try_from(standing.len()).unwrap_or(u32::MAX),
@@ -271,8 +279,24 @@ fn protocols(alerts: &[&Alert]) -> Vec<Spoken> {
     known.into_iter().map(|(name, days)| Spoken { name, days }).collect()
 }
 
-fn exceptions(alerts: &[&Alert]) -> Vec<ExceptionRow> {
+/// The known ones by how near their ends are, then those of which only alerts tell.
+fn exceptions(alerts: &[&Alert], accepted: &Exceptions, today: Day) -> Vec<ExceptionRow> {
     let mut rows: BTreeMap<&str, (ExceptionRow, BTreeSet<String>)> = BTreeMap::new();
+    let mut ends: BTreeMap<&str, Expiry> = BTreeMap::new();
+    for exception in accepted.iter() {
+        let expiry = exception.expiry(today);
+        ends.insert(&exception.id, expiry);
+        let row = ExceptionRow {
+            id: exception.id.clone(),
+            owner: exception.owner.clone(),
+            expires: exception.expires.map_or_else(|| "never".to_owned(), |day| day.to_string()),
+            end: expiry.to_string(),
+            due: expiry.is_due(),
+            hits: 0,
+            subjects: Vec::new(),
+        };
+        rows.insert(&exception.id, (row, BTreeSet::new()));
+    }
     for alert in alerts {
         let Some(exception) = &alert.exception else { continue };
         let (row, subjects) = rows.entry(&exception.id).or_insert_with(|| {
@@ -280,6 +304,8 @@ fn exceptions(alerts: &[&Alert]) -> Vec<ExceptionRow> {
                 id: exception.id.clone(),
                 owner: exception.owner.clone(),
                 expires: exception.expires.clone().unwrap_or_else(|| "never".to_owned()),
+                end: String::new(),
+                due: false,
                 hits: 0,
                 subjects: Vec::new(),
             };
@@ -288,9 +314,13 @@ fn exceptions(alerts: &[&Alert]) -> Vec<ExceptionRow> {
         row.hits = row.hits.saturating_add(1);
         subjects.insert(alert.subject.to_string());
     }
-    rows.into_values()
+    let mut rows: Vec<ExceptionRow> = rows
+        .into_values()
         .map(|(row, subjects)| ExceptionRow { subjects: subjects.into_iter().collect(), ..row })
-        .collect()
+        .collect();
+    // Those that nobody here knows last; the sort keeps ids in order.
+    rows.sort_by_key(|row| (!ends.contains_key(&*row.id), ends.get(&*row.id).copied()));
+    rows
 }
 
 /// By the latest alert of each Mac, whose totals are the greatest.

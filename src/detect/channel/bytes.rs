@@ -45,6 +45,21 @@ pub(in crate::detect) fn score(
     BytesScore { z: libm::log10(mean).max(0.0), hour, day }
 }
 
+/// The most that Z can be where the sums of both open windows are quiet; `None` where one is not.
+pub(in crate::detect) fn at_most(
+    scales: &Scales,
+    hour: Option<f64>,
+    day: Option<f64>,
+    age_days: f64,
+) -> Option<f64> {
+    let is_quiet = |stream: &Stream, bits: Option<f64>| bits.is_none_or(|bits| stream.is_quiet(bits));
+    if !is_quiet(&scales.hour, hour) || !is_quiet(&scales.day, day) {
+        return None;
+    }
+    let windows = scales.hour.windows.min(scales.day.windows);
+    Some((volume::QUIET - libm::log10(rate(windows, age_days))).max(0.0))
+}
+
 impl BytesScore {
     /// What is usual: median and 99 % point of both scales, in bytes.
     pub(in crate::detect) fn expected(scales: &Scales, priors: &ScalePriors) -> Value {
@@ -58,6 +73,11 @@ impl BytesScore {
             "hours": scales.hour.windows,
             "days": scales.day.windows,
         })
+    }
+
+    /// log10 of the expected days between clock hours like the open one.
+    pub(in crate::detect) fn hour_z(&self) -> f64 {
+        self.hour.z
     }
 
     /// The numbers behind the score.
@@ -76,9 +96,14 @@ impl BytesScore {
 }
 
 fn window(stream: &Stream, prior: &Prior, bits: Option<f64>, age_days: f64) -> WindowScore {
-    let rate = (f64::from(stream.windows) + RATE_PRIOR) / (age_days + RATE_PRIOR);
+    let rate = rate(stream.windows, age_days);
     let log10_p = bits.map_or(0.0, |bits| volume::log10_p(&stream.histogram, prior, bits));
     WindowScore { bits, log10_p, rate, z: -(log10_p + libm::log10(rate)), windows: stream.windows }
+}
+
+/// r: active windows a day.
+fn rate(windows: u32, age_days: f64) -> f64 {
+    (f64::from(windows) + RATE_PRIOR) / (age_days + RATE_PRIOR)
 }
 
 /// Three decimals: what a reader can use, and the same text on any machine.

@@ -1,7 +1,7 @@
 //! Protocol novelty: the first use of a protocol by a subject.
 //!
 //! Z = −log10(hazard · share · r): the Pitman–Yor probability that the next unit of activity brings something new, times how much of what
-//! would be new is at least this rare, times active days a day (METHOD.md 2). It is kept for an hour after the first use. Two things go
+//! would be new is at least this rare, times active days a day (METHOD.md 2). It is kept for an hour after the first use. Some things go
 //! beyond METHOD.md:
 //!
 //! - A protocol whose only days were over the alert threshold has a weight below one day; it recurs with probability
@@ -9,13 +9,18 @@
 //! - The first use of the network at all by an image that ran for [`SILENT_DAYS`] days without it is rarer by a factor
 //!   ([`SILENT_SHARE`], [`SILENT_SCRIPTING_SHARE`]; both assumptions) unless the settings expect that image to open sockets: AN1227's
 //!   `SocketParentProcessMatch`.
+//! - What a program speaks on its first day is what it is for: `redis-cli` speaks RESP, the screen sharing app VNC. Of those, that it is rare
+//!   among programs says nothing. It counts in full for tools and interpreters, for unsigned files where a user can write, for payload that is not
+//!   identified or contradicts its port, and after a long silence.
+//! - The same holds at any age for what web pages speak ([`WEB_PLATFORM`]) where the image is expected to open sockets.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::bytes::round;
-use crate::baseline::{Presence, Priors, ProtocolUse, Protocols, hazard, recurrence};
+use crate::baseline::{PortClass, Presence, Priors, ProtocolUse, Protocols, Spoken, hazard, recurrence};
 use crate::detect::host::Prevalence;
+use crate::network::Protocol;
 
 /// A first use, with the numbers that its score was computed from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +54,16 @@ pub(in crate::detect) struct History<'a> {
     pub(in crate::detect) scripting_host: bool,
     /// The image is a network tool or an interpreter: what is rare is what is rare among those.
     pub(in crate::detect) tool: bool,
+    /// It is the first day on which the subject uses the network, and its image is neither a tool nor a file that a user can replace.
+    pub(in crate::detect) newcomer: bool,
+}
+
+impl History<'_> {
+    /// Whether the protocol is part of what such an image does anyway.
+    fn comes_with(&self, protocol: ProtocolUse) -> bool {
+        let plain = protocol.protocol.is_identified() && protocol.port != PortClass::Contradicts;
+        plain && (self.newcomer || self.expected && WEB_PLATFORM.contains(&protocol.protocol))
+    }
 }
 
 /// Scores the use of a protocol that is not known in full.
@@ -59,7 +74,7 @@ pub(in crate::detect) fn score(
     prevalence: &Prevalence,
 ) -> ProtocolNovelty {
     let units = history.activity.units();
-    let weight = history.protocols.of(protocol).map_or(0.0, |spoken| spoken.weight);
+    let weight = history.protocols.of(protocol).map_or(0.0, Spoken::weight);
     let kinds = history.protocols.len();
     let hazard = hazard(kinds, units);
     let first_socket = history.silent && !history.expected && history.activity.days >= SILENT_DAYS;
@@ -68,7 +83,12 @@ pub(in crate::detect) fn score(
         (true, false) => SILENT_SHARE,
         (true, true) => SILENT_SCRIPTING_SHARE,
     };
-    let share = (tail_share(protocol, history, priors, prevalence) * silence).max(LEAST_SHARE);
+    let tail = if !first_socket && history.comes_with(protocol) {
+        1.0
+    } else {
+        tail_share(protocol, history, priors, prevalence)
+    };
+    let share = (tail * silence).max(LEAST_SHARE);
     let recurrence = recurrence(weight, units);
     let rate = (f64::from(history.activity.days) + 1.0) / (history.age_days + 2.0);
     let p = (hazard * share + recurrence).min(1.0);
@@ -118,6 +138,16 @@ fn tail_share(protocol: ProtocolUse, history: &History<'_>, priors: &Priors, pre
     if all > 0.0 { rarer / all } else { 1.0 }
 }
 
+/// What a page can have a browser speak: HTTP, WebSocket (WHATWG), and WebRTC's transports (RFC 8835, section 3.4: ICE with STUN, DTLS, SRTP).
+const WEB_PLATFORM: [Protocol; 7] = [
+    Protocol::Tls,
+    Protocol::Http,
+    Protocol::Websocket,
+    Protocol::Stun,
+    Protocol::Dtls,
+    Protocol::Rtp,
+    Protocol::Rtcp,
+];
 /// The least share that is told from nothing (METHOD.md 2).
 const LEAST_SHARE: f64 = 1e-4;
 /// Days on which an image must have run without a socket before its first one is news.
@@ -130,8 +160,7 @@ const SILENT_SCRIPTING_SHARE: f64 = 0.02;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::baseline::{ObservedClock, PortClass};
-    use crate::network::Protocol;
+    use crate::baseline::{Learning, ObservedClock};
     use crate::observation::{Timestamp, ZoneOffset};
 
     fn ran(days: i64) -> Presence {
@@ -153,6 +182,7 @@ mod tests {
             expected: false,
             scripting_host: false,
             tool: false,
+            newcomer: false,
         }
     }
 
@@ -164,7 +194,7 @@ mod tests {
     fn tls_speaker() -> Protocols {
         let mut protocols = Protocols::default();
         protocols.spoke(ProtocolUse { protocol: Protocol::Tls, port: PortClass::WellKnown }, 0);
-        protocols.learn_day(0, 1.0);
+        protocols.learn_day(0, Learning::Full);
         protocols
     }
 
@@ -198,12 +228,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_program_speaks_on_its_first_day_is_what_it_is_for() {
+        let none = Protocols::default();
+        let old = history(&none, 1, true);
+        let young = History { newcomer: true, ..old };
+        assert!(z(Protocol::Redis, &young) < z(Protocol::Redis, &old) - 1.0);
+        assert!((z(Protocol::Unknown, &young) - z(Protocol::Unknown, &old)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_call_in_a_browser_is_no_new_protocol_and_mail_in_it_is() {
+        let spoken = tls_speaker();
+        let other = history(&spoken, 20, false);
+        let browser = History { expected: true, ..other };
+        assert!(z(Protocol::Rtp, &browser) < z(Protocol::Rtp, &other) - 1.0);
+        assert!((z(Protocol::Smtp, &browser) - z(Protocol::Smtp, &other)).abs() < 1e-9);
+    }
+
+    #[test]
     fn an_unjudged_protocol_recurs_with_less_surprise_than_it_came() {
         let mut spoken = tls_speaker();
         let irc = ProtocolUse { protocol: Protocol::Irc, port: PortClass::WellKnown };
         let first = z(Protocol::Irc, &history(&spoken, 20, false));
         spoken.spoke(irc, 1);
-        spoken.learn_day(1, 0.1);
+        spoken.learn_day(1, Learning::Discounted);
         let second = z(Protocol::Irc, &history(&spoken, 20, false));
         assert!(second < first && second > 0.5, "{first} then {second}");
     }

@@ -58,6 +58,32 @@ impl<T: Default> FlowTable<T> {
         Suspended { account: self.account, now: self.clock.now(), flows }
     }
 
+    /// What [`FlowTable::suspend`] would give back, while the run goes on: for the case that it does not end in good order. Flows of packets
+    /// are not in it.
+    pub fn snapshot(&self) -> Suspended<T>
+    where
+        T: Clone,
+    {
+        let mut live: Vec<_> = self.flows.iter().collect();
+        live.sort_unstable_by_key(|(_, cold)| cold.flow.serial);
+        let flows = live
+            .into_iter()
+            .filter_map(|(slot, cold)| {
+                let hot = self.flows.hot(slot)?;
+                Some(SuspendedFlow {
+                    flow: cold.flow.clone(),
+                    tag: cold.tag.clone(),
+                    growth: hot.growth,
+                    last: hot.last,
+                    client_is_local: hot.client_is_local,
+                    counted_by: hot.counted_by,
+                    last_report: cold.last_report.as_deref().copied()?,
+                })
+            })
+            .collect();
+        Suspended { account: self.account.clone(), now: self.clock.now(), flows }
+    }
+
     /// Goes on where another run was suspended. How long a flow has been silent counts anew from here.
     pub fn resume(limits: Limits, suspended: Suspended<T>, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) -> Self {
         let mut table = Self::new(limits);

@@ -14,12 +14,14 @@
 //! Age is counted in time that the spool was open: a clock that was set, or a Mac that lay in a drawer for a month, drops no alert.
 
 mod cursor;
+mod latest;
 mod reader;
 mod segment;
 mod shared;
 #[cfg(test)]
 mod tests;
 
+pub use latest::Latest;
 pub use reader::{Batch, Reader};
 pub use shared::SpoolStatus;
 
@@ -30,6 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -39,7 +42,7 @@ use segment::{Header, Segment};
 use shared::Shared;
 
 /// What a line is; an earlier one goes before a later one, always.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Queue {
     /// Alerts, and what closes or updates them.
@@ -167,6 +170,23 @@ impl Spool {
     /// Where its cursor cannot be read.
     pub fn reader(&self, sink: &str) -> Result<Reader, SpoolError> {
         Reader::new(&self.folder, sink, Arc::clone(&self.shared))
+    }
+
+    /// A sink is no longer configured: it holds back no segment, and where one of its name comes again, it begins with what the spool
+    /// then holds.
+    pub fn forget_reader(&mut self, sink: &str) {
+        self.shared.forget(sink);
+        let path = cursor::path(&self.folder, sink);
+        if let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(cursor = %path.display(), %error, "the cursor of a sink that is gone cannot be removed");
+        }
+    }
+
+    /// Other bounds from here on.
+    pub fn set_caps(&mut self, caps: Caps) {
+        self.caps = caps;
     }
 
     /// Appends lines, none of which has a line end, and gives the number of the first. They are on the disk when this returns: all of

@@ -148,7 +148,7 @@ pub(super) fn write_open_time(folder: &Path, open: Duration) -> Result<(), Spool
 }
 
 /// The first line numbers that segments of a queue are named by.
-fn names(folder: &Path, queue: Queue) -> Result<Vec<u64>, SpoolError> {
+pub(super) fn names(folder: &Path, queue: Queue) -> Result<Vec<u64>, SpoolError> {
     let mut firsts = Vec::new();
     for entry in fs::read_dir(folder).map_err(SpoolError::io("read", folder))? {
         let name = entry.map_err(SpoolError::io("read", folder))?.file_name();

@@ -139,6 +139,11 @@ impl Shared {
         self.lock().cursors.insert(sink.to_owned(), next);
     }
 
+    /// A sink is gone.
+    pub(super) fn forget(&self, sink: &str) {
+        self.lock().cursors.remove(sink);
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         self.lock().queues.iter().flat_map(|queue| &queue.segments).map(|segment| segment.bytes).sum()
     }

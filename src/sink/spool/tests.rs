@@ -47,6 +47,30 @@ fn alerts_go_before_health_and_health_before_telemetry() {
 }
 
 #[test]
+fn the_latest_lines_are_read_backwards_beside_the_process_that_has_the_spool() {
+    let folder = tempdir().unwrap();
+    let mut spool = open(&folder, SMALL);
+    // A sink that has sent nothing yet: no segment goes.
+    let _reader = spool.reader("siem").unwrap();
+    let lines: Vec<_> = (0..40).map(event).collect();
+    for line in &lines {
+        spool.append(Queue::Alerts, &[line]).unwrap();
+    }
+    let segments = segments(&folder, Queue::Alerts);
+    assert!(segments.len() > 2);
+    let newest_first: Vec<_> = lines.iter().rev().cloned().collect();
+    assert_eq!(Latest::of(folder.path(), Queue::Alerts).unwrap().collect::<Vec<_>>(), newest_first);
+    // A line that is being written is none yet, and a segment that is gone is passed over.
+    let mut newest = OpenOptions::new().append(true).open(segments.last().unwrap()).unwrap();
+    newest.write_all(b"{\"id\":\"ha").unwrap();
+    let mut latest = Latest::of(folder.path(), Queue::Alerts).unwrap();
+    assert_eq!(latest.next().as_ref(), newest_first.first());
+    fs::remove_file(&segments[0]).unwrap();
+    assert!(latest.count() < lines.len() - 1);
+    assert_eq!(Latest::of(&folder.path().join("absent"), Queue::Alerts).unwrap().count(), 0);
+}
+
+#[test]
 fn a_reader_goes_on_where_its_cursor_stands_after_the_process_is_gone() {
     let folder = tempdir().unwrap();
     let mut spool = open(&folder, SMALL);

@@ -13,7 +13,7 @@ use crate::source::running::{SystemLookup, processes};
 use crate::source::{eslogger, unified_log};
 
 /// This Mac.
-pub(super) struct ThisMac;
+pub(crate) struct ThisMac;
 
 impl Mac for ThisMac {
     #[cfg(feature = "endpoint-security")]

@@ -15,6 +15,8 @@
 
 #[cfg(target_os = "macos")]
 mod mac;
+#[cfg(target_os = "macos")]
+pub(crate) use mac::ThisMac;
 
 use std::fmt;
 use std::io;
@@ -253,7 +255,7 @@ fn flow_source(mac: &mut impl Mac, live: &mut Live, refused: &mut Vec<String>) -
 #[cfg(target_os = "macos")]
 pub fn open() -> io::Result<(Live, Coverage)> {
     let mut live = Live::new();
-    let coverage = climb(&mut mac::ThisMac, &mut live)?;
+    let coverage = climb(&mut ThisMac, &mut live)?;
     tracing::info!(%coverage, "observing");
     for refused in &coverage.refused {
         tracing::warn!("{refused}");

@@ -29,5 +29,17 @@ pub(crate) fn awake() -> Option<Duration> {
     (status == 0).then(|| Duration::new(seconds, nanos))
 }
 
+/// Bytes of memory of this process that are resident.
+pub(crate) fn resident() -> Option<u64> {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage_info_v2>::zeroed();
+    let pid = c_int::try_from(std::process::id()).ok()?;
+    // Safety: the buffer is writable and has the size of the flavour that is named; an all-zero one is valid, so it may be read in any case.
+    let (status, usage) = unsafe {
+        let status = libc::proc_pid_rusage(pid, libc::RUSAGE_INFO_V2, usage.as_mut_ptr().cast());
+        (status, usage.assume_init())
+    };
+    (status == 0).then_some(usage.ri_resident_size)
+}
+
 /// A host's name has at most 255 bytes.
 const LONGEST_TEXT: usize = 256;

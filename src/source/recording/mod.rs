@@ -27,8 +27,8 @@ pub(super) use self::record::recognises;
 
 use self::record::{Record, Records, Refusal};
 use super::eslogger::Sequence;
-use super::lines::{LINE_LIMIT, Line, Lines};
-use super::{Position, Source, SourceReport};
+use super::lines::Lines;
+use super::{Source, SourceReport};
 use crate::observation::{Gap, Observation, Origin};
 
 /// Reads a recording.
@@ -63,32 +63,15 @@ impl<R: Read> RecordingReader<R> {
     /// The next observation as it stands in the file.
     fn read(&mut self) -> Option<Observation> {
         while !self.ended {
-            let (number, line) = match self.lines.next_line() {
-                Ok(Some(numbered)) => numbered,
-                Ok(None) => break,
-                Err(error) => {
-                    let position = Position::Line(self.lines.number());
-                    self.report.end_early(position, format!("the input cannot be read further: {error}"));
-                    break;
-                }
-            };
-            let position = Position::Line(number);
-            let record = match line {
-                Line::Text(text) => {
-                    let (text, hole) = strip(text);
-                    if hole > 0 {
-                        self.report.skip(position, format!("a hole of {hole} NUL bytes"));
-                    }
-                    if text.is_empty() {
-                        continue;
-                    }
-                    self.records.read(text)
-                }
-                Line::TooLong { length } => {
-                    Err(Refusal::Line(format!("a line of {length} bytes is over the limit of {LINE_LIMIT}")))
-                }
-            };
-            match record {
+            let Some((position, text)) = self.lines.next_text(&mut self.report) else { break };
+            let (text, hole) = strip(text);
+            if hole > 0 {
+                self.report.skip(position, format!("a hole of {hole} NUL bytes"));
+            }
+            if text.is_empty() {
+                continue;
+            }
+            match self.records.read(text) {
                 Ok(Record::Other) => self.report.other = self.report.other.saturating_add(1),
                 Ok(Record::Plain(observation)) => {
                     if let Observation::Gap(gap) = &observation

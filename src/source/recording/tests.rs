@@ -11,6 +11,7 @@ use crate::observation::{
     LinkType, Message, Packet, PacketOwner, ProcessInfo, ProcessKey, RecordingHeader, Running, Timestamp,
     Transport, ZoneOffset,
 };
+use crate::source::Position;
 
 /// Everything that a recording holds.
 fn read(input: impl AsRef<[u8]>) -> (Vec<Observation>, SourceReport) {

@@ -129,6 +129,21 @@ fn identity(blob: &[u8]) -> Option<Arc<str>> {
     clean_text(blob.get(BLOB_HEADER..)?, NAME_LIMIT)
 }
 
+/// Whether the entitlements of a code signature, as `csops` gives them (`CS_OPS_ENTITLEMENTS_BLOB`: magic number, length of the whole
+/// with them, both of 32 bits in network order, then a property list), hold this key as true.
+pub fn has_entitlement_in(blob: &[u8], key: &str) -> bool {
+    let mut fields = Cursor::new(blob);
+    let (magic, length) = (fields.u32_be(), fields.u32_be());
+    let text = length
+        .and_then(|length| usize::try_from(length).ok()?.checked_sub(BLOB_HEADER))
+        .and_then(|length| fields.take(length));
+    let (Some(ENTITLEMENTS_MAGIC), Some(text)) = (magic, text) else { return false };
+    plist::Value::from_reader(std::io::Cursor::new(text))
+        .is_ok_and(|list| list.as_dictionary().and_then(|d| d.get(key)?.as_boolean()).unwrap_or_default())
+}
+
+/// `CSMAGIC_EMBEDDED_ENTITLEMENTS`.
+const ENTITLEMENTS_MAGIC: u32 = 0xfade_7171;
 /// `CS_PLATFORM_BINARY`.
 const CS_PLATFORM_BINARY: u32 = 0x0400_0000;
 /// Length of the header of a blob.
@@ -174,6 +189,19 @@ mod tests {
     }
 
     #[test]
+    fn an_entitlement_counts_where_it_is_true_and_whole() {
+        let list = include_bytes!("../../../launchd/bundle/tidemark.entitlements");
+        let length = u32::try_from(list.len() + 8).unwrap().to_be_bytes();
+        let mut blob = [&b"\xfa\xde\x71\x71"[..], &length, list].concat();
+        // The kernel fills only the beginning of what it is given.
+        blob.resize(blob.len() + 100, 0);
+        assert!(has_entitlement_in(&blob, "com.apple.developer.endpoint-security.client"));
+        assert!(!has_entitlement_in(&blob, "com.apple.security.get-task-allow"));
+        assert!(!has_entitlement_in(&blob[..100], "com.apple.developer.endpoint-security.client"));
+        assert!(!has_entitlement_in(b"", "x"));
+    }
+
+    #[test]
     fn a_process_that_hides_or_is_gone_still_has_its_number() {
         let running = Listed { pid: 7, ..Listed::default() }.observe(Timestamp::EPOCH);
         assert_eq!(running.process.key, ProcessKey { pid: 7, pidversion: None });
@@ -181,6 +209,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn entitlements_of_any_bytes_are_none(blob: Vec<u8>) {
+            prop_assert!(!has_entitlement_in(&blob, "x"));
+        }
+
         #[test]
         fn no_list_of_arguments_is_read_past_its_end(count: u32, rest: Vec<u8>) {
             let (arguments, _) = arguments(&procargs(count, &rest)).unwrap();

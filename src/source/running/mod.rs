@@ -8,6 +8,6 @@ mod listed;
 #[cfg(target_os = "macos")]
 mod shell;
 
-pub use listed::{Listed, UniqueIdentity};
+pub use listed::{Listed, UniqueIdentity, has_entitlement_in};
 #[cfg(target_os = "macos")]
-pub(crate) use shell::{SystemLookup, processes};
+pub(crate) use shell::{SystemLookup, has_entitlement, processes};

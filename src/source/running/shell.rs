@@ -6,7 +6,7 @@ use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::ptr;
 use std::sync::Arc;
 
-use super::{Listed, UniqueIdentity};
+use super::{Listed, UniqueIdentity, has_entitlement_in};
 use crate::observation::{Running, Timestamp};
 use crate::source::network_statistics::Lookup;
 
@@ -97,6 +97,12 @@ fn signing(pid: i32, operation: c_uint, size: usize) -> Vec<u8> {
     bytes
 }
 
+/// Whether the signature of this process carries an entitlement.
+pub(crate) fn has_entitlement(key: &str) -> bool {
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    has_entitlement_in(&signing(own, CS_OPS_ENTITLEMENTS_BLOB, LONGEST_ENTITLEMENTS), key)
+}
+
 /// The kernel, asked about flows.
 #[derive(Debug, Default)]
 pub(crate) struct SystemLookup;
@@ -125,6 +131,7 @@ unsafe extern "C" {
 /// `CS_OPS_*` of `bsd/sys/codesign.h`.
 const CS_OPS_STATUS: c_uint = 0;
 const CS_OPS_CDHASH: c_uint = 5;
+const CS_OPS_ENTITLEMENTS_BLOB: c_uint = 7;
 const CS_OPS_IDENTITY: c_uint = 11;
 const CS_OPS_TEAMID: c_uint = 14;
 /// Of `bsd/sys/proc_info_private.h`: what only Apple's own headers name.
@@ -139,3 +146,5 @@ const LONGEST_PATH: usize = 4_096;
 const LONGEST_ARGUMENTS: usize = 1 << 20;
 /// `MAX_CSOPS_BLOB` would be more; no identifier is longer than this.
 const LONGEST_IDENTITY: usize = 1_024;
+/// Bytes: ours have some hundred.
+const LONGEST_ENTITLEMENTS: usize = 64 << 10;

@@ -20,9 +20,9 @@ use serde::Deserialize;
 
 use self::summary::Address;
 use super::eslogger::Text;
-use super::lines::{LINE_LIMIT, Line, Lines};
+use super::lines::Lines;
 use super::text::{Interner, NAME_LIMIT, clip};
-use super::{Position, Source, SourceReport};
+use super::{Source, SourceReport};
 use crate::observation::{Direction, FlowReport, FlowState, Gap, Observation, Origin, Timestamp};
 
 /// The command whose output is read.
@@ -89,24 +89,7 @@ impl<R: Read> LogReader<R> {
 
     fn read(&mut self) -> Option<Observation> {
         while !self.ended {
-            let (number, line) = match self.lines.next_line() {
-                Ok(Some(numbered)) => numbered,
-                Ok(None) => break,
-                Err(error) => {
-                    let position = Position::Line(self.lines.number());
-                    self.report.end_early(position, format!("the log cannot be read further: {error}"));
-                    break;
-                }
-            };
-            let position = Position::Line(number);
-            let text = match line {
-                Line::Text(text) => text,
-                Line::TooLong { length } => {
-                    let what = format!("a line of {length} bytes is over the limit of {LINE_LIMIT}");
-                    self.report.skip(position, what);
-                    continue;
-                }
-            };
+            let Some((position, text)) = self.lines.next_text(&mut self.report) else { break };
             // The command says first what it filters by.
             if text.is_empty() || !text.starts_with(b"{") {
                 continue;

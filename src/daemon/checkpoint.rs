@@ -1,0 +1,122 @@
+//! What was learnt, on the disk while the daemon runs: a crash takes the time since the last checkpoint, and no alert.
+
+use std::time::{Duration, Instant};
+
+use super::DaemonError;
+use crate::baseline::{Checkpoint, Store};
+use crate::engine::Engine;
+
+/// Makes a checkpoint now and then. Whoever asks it to has spooled what the engine said: a checkpoint never remembers an alert that the
+/// spool does not have.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    store: Store,
+    every: Duration,
+    /// When the next is due; none while nothing was observed since the last.
+    due: Option<Instant>,
+    /// When what was written so far has been spread over time at [`BYTES_A_SECOND`]: a large state is written more seldom.
+    spread_until: Instant,
+    /// A checkpoint that the disk did not take. It counts as written for the engine, so the next one has it in itself.
+    unwritten: Option<Checkpoint>,
+}
+
+impl Keeper {
+    pub(super) fn new(store: Store, every: Duration) -> Self {
+        Self { store, every, due: None, spread_until: Instant::now(), unwritten: None }
+    }
+
+    /// There is something to keep.
+    pub(super) fn observed(&mut self) {
+        if self.due.is_none() {
+            let now = Instant::now();
+            let ahead = self.spread_until.saturating_duration_since(now).saturating_sub(MOST_AHEAD);
+            self.due = Some(now + self.every.max(ahead));
+        }
+    }
+
+    /// Something must not wait.
+    pub(super) fn make_due(&mut self) {
+        self.due = Some(Instant::now());
+    }
+
+    /// How long until a checkpoint is due.
+    pub(super) fn due_in(&self) -> Option<Duration> {
+        self.due.map(|due| due.saturating_duration_since(Instant::now()))
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        self.due.is_some_and(|due| due <= Instant::now())
+    }
+
+    /// Makes one. A disk that does not take it is no reason to stop: alerts go on, and the next checkpoint has everything that this one had.
+    pub(super) fn keep(&mut self, engine: &mut Engine) -> Result<(), DaemonError> {
+        let checkpoint = engine.checkpoint()?;
+        let checkpoint = self.with_unwritten(checkpoint);
+        let bytes = checkpoint.bytes();
+        if let Err(error) = self.store.write(&checkpoint) {
+            tracing::error!(%error, "what was learnt cannot be kept; it is tried again");
+            self.unwritten = Some(checkpoint);
+        }
+        self.due = None;
+        let spread = Duration::from_secs_f64(bytes as f64 / BYTES_A_SECOND);
+        self.spread_until = self.spread_until.max(Instant::now()) + spread;
+        Ok(())
+    }
+
+    /// Keeps the last one.
+    pub(super) fn finish(mut self, checkpoint: Checkpoint) -> Result<(), DaemonError> {
+        let checkpoint = self.with_unwritten(checkpoint);
+        Ok(self.store.write(&checkpoint)?)
+    }
+
+    fn with_unwritten(&mut self, checkpoint: Checkpoint) -> Checkpoint {
+        match self.unwritten.take() {
+            Some(earlier) => earlier.followed_by(checkpoint),
+            None => checkpoint,
+        }
+    }
+}
+
+/// Checkpoints of 100 kB are, in the long run, a hundred seconds apart: at most 86 MB are written a day.
+const BYTES_A_SECOND: f64 = 1_000.0;
+/// How far writing may be ahead of that: 3.6 MB, for the first minutes and for busy ones.
+const MOST_AHEAD: Duration = Duration::from_hours(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Settings;
+
+    #[test]
+    fn one_is_due_only_after_something_was_observed_and_large_ones_are_further_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap().store;
+        let mut keeper = Keeper::new(store, Duration::ZERO);
+        assert!(!keeper.is_due());
+        keeper.observed();
+        assert!(keeper.is_due());
+        let mut engine = Engine::new(Settings::default());
+        keeper.keep(&mut engine).unwrap();
+        assert!(!keeper.is_due() && keeper.due_in().is_none());
+        assert!(keeper.spread_until > Instant::now(), "even an empty engine has some bytes");
+        assert!(keeper.store.load().unwrap().road.is_some());
+        keeper.spread_until = Instant::now() + MOST_AHEAD + Duration::from_mins(5);
+        keeper.observed();
+        assert!(keeper.due_in().is_some_and(|left| left > Duration::from_mins(4)));
+    }
+
+    #[test]
+    fn what_the_disk_did_not_take_is_in_the_next() {
+        let key = |n: u8| vec![n];
+        let earlier = Checkpoint {
+            subjects: vec![(key(1), Some(key(1))), (key(2), Some(key(1)))],
+            feedback: vec![(key(9), key(1))],
+            ..Checkpoint::default()
+        };
+        let later =
+            Checkpoint { subjects: vec![(key(2), None), (key(3), Some(key(2)))], ..Checkpoint::default() };
+        let both = earlier.followed_by(later);
+        assert_eq!(both.subjects, [(key(1), Some(key(1))), (key(2), None), (key(3), Some(key(2)))]);
+        assert_eq!(both.feedback, [(key(9), key(1))]);
+    }
+}
