@@ -176,9 +176,12 @@ fn a_verb_that_changes_a_baseline_leaves_what_the_engine_keeps_beside_it() {
 fn an_id_that_no_alert_has_is_said_in_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     store(folder.path());
-    let nowhere = tidemark(folder.path(), &["feedback", "tmk1:00000000000000000000000000000000", "benign"]);
+    let alerts = folder.path().join("alerts.ndjson");
+    std::fs::write(&alerts, "").unwrap();
+    let id = "tmk1:00000000000000000000000000000000";
+    let nowhere = tidemark(folder.path(), &["feedback", id, "benign", "--alerts", alerts.to_str().unwrap()]);
     assert_eq!(nowhere.status.code(), Some(66));
-    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("--alerts"));
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains(id));
 }
 
 #[test]

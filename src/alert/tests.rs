@@ -182,7 +182,9 @@ fn an_alert_is_read_as_a_siem_returns_it() {
     for text in [hit, splunk, format!(" {ecs}\n")] {
         assert_eq!(Alert::read(&text).unwrap().id, alert.id);
     }
-    assert_eq!(Alert::read("{\"schema\":\"tidemark.alert/2\"}"), Err(super::ReadError::NoAlert));
+    assert_eq!(Alert::read("{\"schema\":\"tidemark.health/1\"}"), Err(super::ReadError::NoAlert));
+    let newer = Alert::read("{\"schema\":\"tidemark.alert/2\"}");
+    assert!(matches!(&newer, Err(super::ReadError::Broken(why)) if why.contains("schema")), "{newer:?}");
 }
 
 #[test]

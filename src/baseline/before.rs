@@ -10,7 +10,7 @@ use super::destinations::{Destinations, DestinationsV2};
 use super::histogram::{Histogram, Unsound};
 use super::network::{Lesson, Network};
 use super::presence::Presence;
-use super::protocols::{ProtocolUse, Protocols, Spoken};
+use super::protocols::{ProtocolUse, Spoken};
 use super::stream::{OptionalStreams, Scales, Stream};
 use super::subject::{Nanoseconds, SubjectBaseline};
 use super::window::Window;
@@ -101,7 +101,7 @@ impl TryFrom<NetworkV2> for Network {
             out: old.out.try_into()?,
             new: old.new.try_into()?,
             optional: optional.transpose()?,
-            protocols: Protocols::from_iter(old.protocols.into_iter().map(Spoken::from)),
+            protocols: old.protocols.into_iter().map(Spoken::from).collect(),
             destinations: Destinations::from(old.destinations),
             lessons: old.lessons,
         })

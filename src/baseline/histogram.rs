@@ -186,7 +186,7 @@ impl Histogram {
         if !sound {
             return Err(Unsound);
         }
-        let mut histogram = Self { weights, day, ..Self::default() };
+        let mut histogram = Self { day, weights, ..Self::default() };
         histogram.weights.iter_mut().for_each(|weight| *weight = quantised(*weight));
         histogram.occupy(occupied);
         histogram.sum_up();

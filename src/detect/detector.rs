@@ -87,7 +87,11 @@ impl Detector {
         let age_days = host.clock.age().days_since(entry.baseline.first);
 
         let mut news = entry.join_network(activity, host, images, settings, priors);
-        entry.baseline.network.as_deref_mut()?.roll(&host.clock, settings.half_life_days);
+        let network = entry.baseline.network.as_deref_mut()?;
+        if settings.bytes_in || settings.fan_out {
+            network.optional.get_or_insert_default();
+        }
+        network.roll(&host.clock, settings.half_life_days);
         news |= entry.speak(activity, age_days, host, settings, priors);
         let network = entry.baseline.network.as_deref_mut()?;
         let before = Steps::of(network, settings);

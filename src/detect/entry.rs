@@ -6,7 +6,7 @@ use super::channel::{initiator, protocol};
 use super::detector::Map;
 use super::host::Host;
 use super::record::Record;
-use crate::baseline::{Fingerprint, Network, OptionalStreams, Presence, Priors, SubjectBaseline};
+use crate::baseline::{Fingerprint, Network, Presence, Priors, SubjectBaseline};
 use crate::process::{Identity, Subject};
 
 /// What is kept of a subject.
@@ -97,11 +97,7 @@ impl Entry {
         if self.baseline.network.is_some() {
             return false;
         }
-        let mut network = Network::new(&host.clock);
-        if settings.bytes_in || settings.fan_out {
-            network.optional = Some(Box::<OptionalStreams>::default());
-        }
-        self.baseline.network = Some(Box::new(network));
+        self.baseline.network = Some(Box::new(Network::new(&host.clock)));
         self.tool = activity.role.tool;
         host.prevalence.among(activity.role.tool).joined();
         let subjects = images.entry(activity.subject.image.clone()).or_default();

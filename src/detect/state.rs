@@ -14,7 +14,7 @@ use super::entry::Entry;
 use super::host::Host;
 use super::record::Record;
 use super::{Detector, Settings};
-use crate::baseline::{Age, Checkpoint, Priors, Saved, SubjectBaseline, SubjectBaselineV2};
+use crate::baseline::{Age, Checkpoint, Fingerprint, Priors, Saved, SubjectBaseline, SubjectBaselineV2};
 use crate::process::{Identity, Subject};
 
 /// A stored value that cannot be read.
@@ -47,7 +47,7 @@ impl Detector {
         for subject in dirty {
             if let Some(entry) = self.subjects.get_mut(&subject) {
                 entry.dirty = false;
-                subjects.push((key_of(&subject), Some(encode_subject(entry, now))));
+                subjects.push((key_of(&subject), Some(encode_subject(&subject, entry, now))));
             }
         }
         Checkpoint {
@@ -108,6 +108,8 @@ pub(super) fn subject_of(key: &[u8]) -> Result<Subject, StateError> {
 #[derive(Serialize)]
 struct SubjectV3<'a> {
     tool: bool,
+    /// The key of its destinations' fingerprints, where it is that of another image, whose history it took over.
+    key: Option<u64>,
     baseline: &'a SubjectBaseline,
     record: Option<&'a Record>,
 }
@@ -116,6 +118,7 @@ struct SubjectV3<'a> {
 #[derive(Deserialize)]
 struct SubjectV3Read {
     tool: bool,
+    key: Option<u64>,
     baseline: SubjectBaseline,
     record: Option<Box<Record>>,
 }
@@ -136,27 +139,29 @@ struct SubjectV1 {
 }
 
 /// What was only news for a while and no longer is at `now` is left out.
-pub(super) fn encode_subject(entry: &Entry, now: Age) -> Vec<u8> {
+pub(super) fn encode_subject(subject: &Subject, entry: &Entry, now: Age) -> Vec<u8> {
     let record = entry.record.as_deref().map(|record| record.at(now)).filter(|record| !record.is_empty());
-    let value = SubjectV3 { tool: entry.tool, baseline: &entry.baseline, record: record.as_deref() };
+    let own = Fingerprint::key(subject.image.as_str());
+    let key = (entry.key != own).then_some(entry.key);
+    let value = SubjectV3 { tool: entry.tool, key, baseline: &entry.baseline, record: record.as_deref() };
     encode(SUBJECT_VERSION, &value)
 }
 
 pub(super) fn decode_subject(subject: &Subject, value: &[u8]) -> Result<Entry, StateError> {
     let what = || format!("the baseline of {subject}");
     let present = |old: SubjectBaselineV2| old.try_into().map_err(|_| StateError::Malformed(what()));
-    let (tool, baseline, record) = match value.split_first() {
+    let (tool, key, baseline, record) = match value.split_first() {
         Some((1, rest)) => {
             let SubjectV1 { baseline, record } = decode(rest, what)?;
-            (false, present(baseline)?, record)
+            (false, None, present(baseline)?, record)
         }
         Some((2, rest)) => {
             let SubjectV2 { tool, baseline, record } = decode(rest, what)?;
-            (tool, present(baseline)?, record)
+            (tool, None, present(baseline)?, record)
         }
         Some((&SUBJECT_VERSION, rest)) => {
-            let SubjectV3Read { tool, baseline, record } = decode(rest, what)?;
-            (tool, baseline, record)
+            let SubjectV3Read { tool, key, baseline, record } = decode(rest, what)?;
+            (tool, key, baseline, record)
         }
         Some((&found, _)) if found > SUBJECT_VERSION => {
             return Err(StateError::Newer { what: what(), found, known: SUBJECT_VERSION });
@@ -165,6 +170,7 @@ pub(super) fn decode_subject(subject: &Subject, value: &[u8]) -> Result<Entry, S
     };
     let mut entry = Entry::new(subject, baseline);
     entry.tool = tool;
+    entry.key = key.unwrap_or(entry.key);
     entry.record = record;
     Ok(entry)
 }
@@ -215,6 +221,14 @@ mod tests {
     }
 
     #[test]
+    fn a_history_that_was_taken_over_keeps_the_key_of_its_destinations() {
+        let mut entry = Entry::new(&subject(), baseline());
+        entry.key = 7;
+        let stored = encode_subject(&subject(), &entry, Age::default());
+        assert_eq!(decode_subject(&subject(), &stored).unwrap().key, 7);
+    }
+
+    #[test]
     fn a_newer_version_is_refused_by_name() {
         let error = decode_subject(&subject(), &[9, 1, 2, 3]).unwrap_err();
         assert_eq!(
@@ -225,7 +239,7 @@ mod tests {
 
     #[test]
     fn damage_is_an_error_and_no_panic() {
-        let good = encode_subject(&Entry::new(&subject(), baseline()), Age::default());
+        let good = encode_subject(&subject(), &Entry::new(&subject(), baseline()), Age::default());
         for cut in 0..good.len() {
             assert!(decode_subject(&subject(), &good[..cut]).is_err());
         }

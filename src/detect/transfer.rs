@@ -171,7 +171,7 @@ impl Transfer {
                 subject: subject.clone(),
                 active_days: activity.map_or(0, |activity| activity.days),
                 active_hours: activity.map_or(0, |activity| activity.hours),
-                state: to_hex(&encode_subject(entry, self.age)),
+                state: to_hex(&encode_subject(subject, entry, self.age)),
             });
             // Writing to a String does not fail.
             let _ = writeln!(text, "{line}");

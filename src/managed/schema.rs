@@ -179,6 +179,7 @@ impl<'a> Entries<'a> {
             text.push_str(next);
         }
         let values = toml::from_str(&text)?;
+        // What is said of one key is said of those that follow it at once.
         self.describing = false;
         Ok(Entry {
             section: self.section.clone(),
@@ -204,9 +205,14 @@ impl Iterator for Entries<'_> {
                 }
                 None => (line, true),
             };
-            if text.is_empty() {
+            if text.is_empty() || text.starts_with('[') {
                 self.describing = false;
-            } else if let Some(name) = text.strip_prefix("[[").and_then(|rest| rest.strip_suffix("]]")) {
+                self.description.clear();
+            }
+            if text.is_empty() {
+                continue;
+            }
+            if let Some(name) = text.strip_prefix("[[").and_then(|rest| rest.strip_suffix("]]")) {
                 self.in_sink = name == "delivery.sink";
             } else if let Some(name) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
                 name.clone_into(&mut self.section);

@@ -351,7 +351,10 @@ fn the_jamf_schema_explains_each_setting_and_states_its_default() {
         &schema["properties"]["delivery"]["properties"]["sink"]["items"]["properties"]["type"]["enum"];
     assert_eq!(kinds, &serde_json::json!(["file", "hec", "elastic", "webhook", "syslog"]));
     let sections = schema["properties"].as_object().unwrap();
-    for (name, section) in sections {
+    let sink = &schema["properties"]["delivery"]["properties"]["sink"]["items"];
+    for (name, section) in
+        sections.iter().map(|(name, section)| (name.as_str(), section)).chain([("sink", sink)])
+    {
         for (key, property) in section["properties"].as_object().unwrap() {
             assert!(!property["description"].as_str().unwrap().is_empty(), "{name}.{key}");
             assert!(property["property_order"].is_u64(), "{name}.{key}");

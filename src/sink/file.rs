@@ -171,15 +171,21 @@ mod tests {
     }
 
     #[test]
-    fn a_new_day_begins_a_new_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("alerts.ndjson");
-        let mut sink = sink(&path, "");
-        sink.deliver(&[event(1)]);
-        sink.clock = || Timestamp::from_seconds(now().as_seconds() + SECONDS_A_DAY, 0);
-        sink.deliver(&[event(2)]);
-        assert_eq!(lines(&path), [event(2).line]);
-        assert_eq!(lines(&folder.path().join("alerts.ndjson.1")), [event(1).line]);
+    fn a_new_day_begins_a_new_file_and_a_clock_that_is_set_back_loses_no_line() {
+        let clocks: [fn() -> Timestamp; 2] = [
+            || Timestamp::from_seconds(now().as_seconds() + SECONDS_A_DAY, 0),
+            || Timestamp::from_seconds(now().as_seconds() - SECONDS_A_DAY, 0),
+        ];
+        for clock in clocks {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("alerts.ndjson");
+            let mut sink = sink(&path, "");
+            sink.deliver(&[event(1)]);
+            sink.clock = clock;
+            sink.deliver(&[event(2)]);
+            assert_eq!(lines(&path), [event(2).line]);
+            assert_eq!(lines(&folder.path().join("alerts.ndjson.1")), [event(1).line]);
+        }
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn read_status(state: &Path) -> Option<Value> {
 
 /// The daemon writes its status every few seconds.
 fn daemon(state: &Path, now: SystemTime) -> Finding {
-    let mend = "launchctl print system/com.tidemark.daemon says why; /Library/Logs/Tidemark/stderr.log has its last words";
+    let mend = "start `tidemark run`; on a Mac `launchctl print system/com.tidemark.daemon` and /Library/Logs/Tidemark/stderr.log say why it does not run";
     match fs::metadata(state.join(STATUS_FILE)).and_then(|status| status.modified()) {
         Ok(written) if now.duration_since(written).unwrap_or_default() <= STATUS_FRESH => {
             Finding::ok("daemon", "runs")

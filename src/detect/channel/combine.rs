@@ -6,8 +6,9 @@
 //! one looks, the more that costs: at one alert in 200 Mac-days METHOD.md's form made several times its budget. So a further channel counts in
 //! full only near its cost, and where two channels have one cause it adds no more than a constant ([`ONE_CAUSE`]):
 //!
-//! - volume and destination count the same bytes. A large transfer to a new destination is one event, and its score as bytes to a new
-//!   destination says all of it already;
+//! - volume and destination count the same bytes. Far out ([`FAR_OUT`]) they have one cause: a large transfer to a new destination is one event,
+//!   and its score as bytes to a new destination says all of it already. Nearer the middle they are more nearly two, so that the constant is
+//!   reached by degrees ([`CAUSES_PART`]);
 //! - on a subject's first day everything about it is new for one and the same reason.
 
 use crate::detect::Channel;
@@ -71,31 +72,33 @@ pub(in crate::detect) fn combine(channels: &[(Channel, f64)], offsets: &Offsets)
     let Some((first, z)) = strongest else {
         return Combined { score: -offsets.sum(), counted: ChannelSet::default() };
     };
-    let weaker = weaker_of_same_bytes(channels);
-    let (mut joined, mut same_bytes, mut counted) = (0.0, 0.0, ChannelSet::default().with(first));
+    let pair = same_bytes(channels);
+    let (mut joined, mut once_more, mut counted) = (0.0, 0.0, ChannelSet::default().with(first));
     for &(channel, z) in channels {
         if channel != first && z > JOINING_COST {
             let beyond = z - JOINING_COST;
             counted = counted.with(channel);
-            if weaker == Some(channel) {
-                same_bytes = beyond.min(ONE_CAUSE);
+            if let Some((weaker, stronger)) = pair
+                && weaker == channel
+            {
+                once_more = beyond.min(ONE_CAUSE + CAUSES_PART * (FAR_OUT - stronger).max(0.0));
             } else {
                 joined += beyond.min(JOINING_FULL) + JOINING_SHARE * (beyond - JOINING_FULL).max(0.0);
             }
         }
     }
-    joined += same_bytes;
+    joined += once_more;
     if offsets.first_day {
         joined = joined.min(ONE_CAUSE);
     }
     Combined { score: z + joined - offsets.sum(), counted }
 }
 
-/// Of volume and destination the one with the lower Z.
-fn weaker_of_same_bytes(channels: &[(Channel, f64)]) -> Option<Channel> {
+/// Of volume and destination the one with the lower Z, and the other's Z.
+fn same_bytes(channels: &[(Channel, f64)]) -> Option<(Channel, f64)> {
     let z = |wanted| channels.iter().find(|(channel, _)| *channel == wanted).map(|(_, z)| *z);
     let (volume, destination) = (z(Channel::Volume)?, z(Channel::Destination)?);
-    Some(if volume < destination { Channel::Volume } else { Channel::Destination })
+    Some(if volume < destination { (Channel::Volume, destination) } else { (Channel::Destination, volume) })
 }
 
 /// λ: what each further channel costs. 0.5 finds more and 1.3 fewer; 0.9 held in all four simulated worlds (METHOD.md 6).
@@ -107,6 +110,11 @@ const JOINING_SHARE: f64 = 0.15;
 /// The most that channels with one cause add to the strongest of them: log10 of 2. It is what a tail dependence of one half leaves: where one
 /// of the two is far out, so is the other every second time.
 const ONE_CAUSE: f64 = 0.301;
+/// From this Z on volume and destination have one cause. With this number and the next the pair adds 0.7 where the stronger stands at 3, which is
+/// about what alerts at a budget of 0.1. `docs/measured.md` has the figures of this, of a constant, and of a pair that counts as two.
+const FAR_OUT: f64 = 4.0;
+/// How much more the pair adds for each power of ten before that. Below 1, so that more evidence never lowers the score.
+const CAUSES_PART: f64 = 0.4;
 /// The offset never assumes fewer active subjects: an idle Mac is not a reason to alert.
 pub(in crate::detect) const LEAST_ACTIVE: u32 = 10;
 
