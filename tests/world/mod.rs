@@ -215,7 +215,7 @@ impl Iterator for World {
             return Some(observation);
         }
         self.now = self.now.after(self.size.step);
-        if self.updates % u64::from(self.size.updates_an_exec) == 0 {
+        if self.updates.is_multiple_of(u64::from(self.size.updates_an_exec)) {
             self.short_lived();
         }
         Some(self.update())
