@@ -398,6 +398,6 @@ const HTTP_RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCon
 /// Ethernet, IP and TCP headers with their options: all that is left of a packet where payload is not captured.
 const HEADERS: usize = 66;
 /// Bytes read at a time: what the capture reader takes as well.
-const BUFFER: usize = 256 * 1024;
+const BUFFER: usize = 128 * 1024;
 const ROUNDS: usize = 7;
 const LIVE_FLOWS: u32 = 100_000;

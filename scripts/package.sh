@@ -11,6 +11,7 @@
 #   --p12 FILE                    a Developer ID Application identity; without it the signature is ad hoc
 #   --installer-p12 FILE          a Developer ID Installer identity, which signs the package
 #   --p12-password-file FILE      the password of both
+#   --no-timestamp                signs without Apple's time server, for trials; notarisation refuses such a signature
 #
 # It links both targets (scripts/darwin-setup.sh), joins them into one universal program, assembles Tidemark.app around it, signs it with
 # rcodesign, writes the package (scripts/darwin/pkg.py), and has all of it read back (scripts/check_package.py). What remains is
@@ -43,11 +44,12 @@ main() {
 
 parse() {
   output=target/package profile=dist bundle=com.tidemark.daemon
-  entitled='' team='' provisioning='' identity='' installer='' password=''
+  entitled='' timestamp='' team='' provisioning='' identity='' installer='' password=''
   while (($#)); do
     case $1 in
       --fast) profile=dev ;;
       --entitled) entitled=yes ;;
+      --no-timestamp) timestamp=none ;;
       --output | --bundle-id | --team-id | --provisioning-profile | --p12 | --installer-p12 | --p12-password-file)
         (($# > 1)) || fail "$1 needs a value"
         case $1 in
@@ -146,12 +148,16 @@ sign_app() {
   local options=(--code-signature-flags runtime)
   [[ -z $entitled ]] || options+=(--entitlements-xml-file "$output/stage/tidemark.entitlements")
   [[ -z $identity ]] || options+=(--p12-file "$identity" --p12-password-file "$password")
+  [[ -z $identity || -z $team ]] || options+=(--team-name "$team")
+  [[ -z $timestamp ]] || options+=(--timestamp-url "$timestamp")
   "$rcodesign" sign "${options[@]}" "$1"
 }
 
 sign_package() {
   [[ -n $installer ]] || return 0
-  "$rcodesign" sign --p12-file "$installer" --p12-password-file "$password" "$1"
+  local options=(--p12-file "$installer" --p12-password-file "$password")
+  [[ -z $timestamp ]] || options+=(--timestamp-url "$timestamp")
+  "$rcodesign" sign "${options[@]}" "$1"
 }
 
 fail() {

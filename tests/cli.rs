@@ -56,7 +56,7 @@ fn each_failure_has_its_exit_code_and_a_sentence() {
         (&["processes", &garbage], 65, "garbage.bin"),
         (&["replay"], 2, "INPUT"),
         (&["run", "--source", "nowhere"], 2, "recording:FILE"),
-        (&["replay", "--config", &config, demo], 78, "line 2"),
+        (&["replay", "--config", &config, demo], 78, "tidemark.toml:2: "),
         (&["replay", "--config", &invalid, demo], 78, "alerts_per_mac_per_day"),
         (&["replay", "--config", "missing.toml", demo], 78, "missing.toml"),
         (&["replay", &empty], 0, "0 observations"),
@@ -166,4 +166,52 @@ fn the_daemon_ends_at_sigterm_while_its_source_is_silent() {
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(0));
     drop(input);
+}
+
+#[test]
+fn a_scenario_is_tested_recorded_and_refused_where_it_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let day = "title = \"osascript runs curl\"\ndays = 2\n[mac]\nordinary = false\n[[event]]\nday = 1\nat = \"10:00\"\n\
+               run = \"osascript > sh -c x => curl x\"\nflow = [{ to = \"a.example\" }]\n";
+    let silent = file("silent.toml", &format!("{day}[expect]\n"));
+    let loud = file(
+        "loud.toml",
+        &format!("{day}[[expect.alert]]\nsubject = \"curl < osascript\"\nchannel = \"initiator\"\nday = 1\n"),
+    );
+    let excused = file("excused.toml", &format!("expected_failure = \"it is loud\"\n{day}[expect]\n"));
+    let outdated = file(
+        "outdated.toml",
+        &format!("expected_failure = \"it is silent\"\n{day}[expect]\nothers_at_most = 9\n"),
+    );
+    let wrong = file("wrong.toml", "title = \"x\"\nday = 3\n[expect]\n");
+
+    assert_eq!(run(&["test", &loud, &excused]).status.code(), Some(0));
+    let failed = run(&["test", "--seeds", "2", &silent]);
+    assert_eq!(failed.status.code(), Some(1));
+    let told = String::from_utf8(failed.stdout).unwrap();
+    assert!(told.contains("seed 2: expected no alerts") && told.contains("osascript"), "{told}");
+    assert_eq!(run(&["test", &outdated]).status.code(), Some(1));
+    let refused = run(&["test", &wrong]);
+    assert_eq!(refused.status.code(), Some(65));
+    assert!(
+        stderr(&refused).contains("wrong.toml:2:") && stderr(&refused).contains("did you mean `days`"),
+        "{}",
+        stderr(&refused)
+    );
+    assert_eq!(run(&["test", folder.path().join("nothing").to_str().unwrap()]).status.code(), Some(66));
+
+    let json = run(&["test", "--json", "--seeds", "1", &loud]);
+    let document: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(document["result"], "pass");
+    let seen = document["seeds"][0][1]["alerts"].as_array().unwrap().len();
+    let recording = folder.path().join("loud.ndjson");
+    let recording = recording.to_str().unwrap();
+    assert_eq!(run(&["test", "--write-recording", recording, &loud]).status.code(), Some(0));
+    let replayed = run(&["replay", "--quiet", recording]);
+    assert_eq!(replayed.stdout.iter().filter(|byte| **byte == b'\n').count(), seen);
 }

@@ -18,6 +18,7 @@ import struct
 import sys
 import zlib
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -157,7 +158,8 @@ class Bom:
 class Xar:
     """The outer archive: a table of contents in XML, then the members' bytes."""
 
-    def __init__(self):
+    def __init__(self, time):
+        self.time = datetime.fromtimestamp(time, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
         self.heap = bytearray()
         self.count = 0
 
@@ -185,8 +187,8 @@ class Xar:
 
     def archive(self, elements):
         toc = (
-            '<?xml version="1.0" encoding="UTF-8"?>\n<xar><toc><checksum style="sha1"><offset>0</offset>'
-            f'<size>20</size></checksum>{"".join(elements)}</toc></xar>'
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<xar><toc><creation-time>{self.time}</creation-time>'
+            f'<checksum style="sha1"><offset>0</offset><size>20</size></checksum>{"".join(elements)}</toc></xar>'
         ).encode()
         packed = zlib.compress(toc, 9)
         version, sha1 = 1, 1
@@ -219,12 +221,12 @@ def distribution(identifier, version, minimum_os, component, kib):
     ).encode()
 
 
-def package(entries, scripts, identifier, version, minimum_os):
+def package(entries, scripts, identifier, version, minimum_os, time=DEFAULT_TIME):
     """The bytes of a package."""
     component = "tidemark.pkg"
     information, kib = package_info(identifier, version, entries, scripts)
     pack = lambda data: gzip.compress(data, COMPRESSION, mtime=0)
-    xar = Xar()
+    xar = Xar(time)
     members = [
         ("Bom", bytes(Bom(entries))),
         ("Payload", pack(cpio(entries))),
@@ -246,7 +248,7 @@ def main():
     time = int(os.environ.get("SOURCE_DATE_EPOCH", DEFAULT_TIME))
     root, scripts = read_tree(arguments.root, time), read_tree(arguments.scripts, time)
     arguments.output.write_bytes(
-        package(root, scripts, arguments.identifier, arguments.version, arguments.minimum_os)
+        package(root, scripts, arguments.identifier, arguments.version, arguments.minimum_os, time)
     )
     print(f"{arguments.output}: {len(root)} paths, {arguments.output.stat().st_size} bytes")
 

@@ -170,6 +170,7 @@ impl Alert {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
             },
             runbook: runbook(finding),
+            test: false,
         }
     }
 

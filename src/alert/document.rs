@@ -92,6 +92,9 @@ pub struct Alert {
     pub sensor: Sensor,
     /// The page for triage of this kind of finding.
     pub runbook: String,
+    /// It was made by a self-test, and nothing happened.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
 }
 
 impl Alert {

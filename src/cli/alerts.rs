@@ -12,8 +12,17 @@ use crate::daemon::{ARCHIVE_FOLDER, SPOOL_FOLDER};
 use crate::sink::Archived;
 use crate::sink::spool::{Latest, Queue};
 
-/// The alerts in a file or on standard input (`-`): one document, or one a line.
+/// The alerts in a file or on standard input (`-`): one document, or one a line; at least one.
 pub(super) fn read(path: &Path) -> Result<Vec<Alert>, Failure> {
+    let alerts = read_any(path)?;
+    if alerts.is_empty() {
+        return Err(Failure::new(Code::BadData, format!("{}: there is nothing in it", path.display())));
+    }
+    Ok(alerts)
+}
+
+/// The alerts in a file to which none may have been written yet.
+fn read_any(path: &Path) -> Result<Vec<Alert>, Failure> {
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
         io::stdin().lock().read_to_end(&mut bytes)
@@ -56,7 +65,7 @@ impl Lookup {
                 || alert.fleet_finding.as_str() == name
         };
         if let Some(file) = &self.alerts {
-            let mut alerts = read(file)?;
+            let mut alerts = read_any(file)?;
             alerts.retain(is_meant);
             return if alerts.is_empty() {
                 Err(Failure::new(Code::NoInput, format!("no alert in {} has the id {name}", file.display())))
@@ -65,7 +74,7 @@ impl Lookup {
             };
         }
         // What a file sink wrote may be unreadable for this user, or rotated away; then what is kept answers.
-        let written = config.delivery.file().and_then(|file| read(file).ok()).unwrap_or_default();
+        let written = config.delivery.file().and_then(|file| read_any(file).ok()).unwrap_or_default();
         let lines = self.kept.findings()?.chain(self.kept.spooled()?);
         // Few lines have the id in them, and only those are read.
         let kept = lines.filter(|line| line.contains(name)).filter_map(|line| Alert::read(&line).ok());
@@ -114,8 +123,7 @@ fn parse(text: &str) -> Result<Vec<Alert>, String> {
         })
         .collect();
     match by_line {
-        Ok(alerts) if !alerts.is_empty() => Ok(alerts),
-        Ok(_) => Err("there is nothing in it".to_owned()),
+        Ok(alerts) => Ok(alerts),
         Err(error) => Alert::read(text).map(|alert| vec![alert]).map_err(|whole| {
             if lines.len() > 1 && !text.trim_start().starts_with("{\n") { error } else { whole.to_string() }
         }),
@@ -135,6 +143,6 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&alert.render(Format::Ecs)).unwrap();
         assert_eq!(parse(&serde_json::to_string_pretty(&value).unwrap()).unwrap().len(), 1);
         assert!(parse("{}\n{}").unwrap_err().contains("line 1"));
-        assert!(parse("").is_err());
+        assert_eq!(parse("").unwrap(), []);
     }
 }

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::inputs::Setup;
+use super::status::failure;
 use super::{Code, Failure};
 use crate::baseline::{Checkpoint, Priors, Store, StoreError};
+use crate::daemon::{Client, ControlError, Request};
 use crate::detect::{Detector, Distribution, Portrait, Transfer, Verdict};
 use crate::process::{Identity, Subject};
 
@@ -113,6 +115,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             out.write_all(merged.to_text().as_bytes())?;
         }
         What::Forget { subject } => {
+            if let Some(mut daemon) = args.place.daemon()? {
+                let request = Request::Forget { subject: parse_subject(subject) };
+                return daemon.ask(request).map(drop).map_err(|error| failure(&error));
+            }
             let (store, mut detector) = args.place.open()?;
             if !detector.forget(&parse_subject(subject)) {
                 return Err(unknown(subject));
@@ -120,6 +126,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             store.save(&mut detector)?;
         }
         What::Approve { subject } => {
+            if let Some(mut daemon) = args.place.daemon()? {
+                let request = Request::Approve { subject: parse_subject(subject) };
+                return daemon.ask(request).map(drop).map_err(|error| failure(&error));
+            }
             let (store, mut detector) = args.place.open()?;
             if !detector.feedback(&parse_subject(subject), Verdict::Benign) {
                 let nothing = format!("nothing of `{subject}` waits for a word");
@@ -153,6 +163,16 @@ impl OpenStore {
 }
 
 impl Place {
+    /// The daemon that has this store open, where one runs: it is asked to do what else is done to the store itself.
+    pub(super) fn daemon(&self) -> Result<Option<Client>, Failure> {
+        let Some(state) = self.store.parent() else { return Ok(None) };
+        match Client::connect(state) {
+            Ok(client) => Ok(Some(client)),
+            Err(ControlError::Absent { .. }) => Ok(None),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
     /// Opens a store that exists, and reads the detector from it. A verb never makes a store, nor sets one aside.
     pub(super) fn open(&self) -> Result<(OpenStore, Detector), Failure> {
         let folder = &self.store;

@@ -9,8 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::alerts::Lookup;
 use super::baseline::{Place, read_text};
+use super::status::failure;
 use super::{Code, Failure};
 use crate::alert::{Alert, FindingKey};
+use crate::daemon::Request;
 use crate::detect::{Detector, Verdict};
 use crate::network::Protocol;
 use crate::process::Subject;
@@ -116,6 +118,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let text = serde_json::to_string(&Delivered { feedback }).map_err(io::Error::from)?;
         return std::fs::write(file, text + "\n")
             .map_err(|error| Failure::new(Code::Io, format!("cannot write {}: {error}", file.display())));
+    }
+    if let Some(mut daemon) = args.place.daemon()? {
+        let finding = find(&document, "finding").and_then(|key| serde_json::from_value(key.clone()).ok());
+        let request = Request::Feedback { subject, verdict, finding };
+        return daemon.ask(request).map(drop).map_err(|error| failure(&error));
     }
     let (store, mut detector) = args.place.open()?;
     if !detector.feedback(&subject, verdict) {

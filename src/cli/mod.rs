@@ -4,6 +4,7 @@
 //! Data goes to standard output, words for people to standard error.
 
 mod alerts;
+mod audit;
 mod baseline;
 mod calibrate;
 mod config;
@@ -25,6 +26,7 @@ mod record;
 mod replay;
 mod report;
 mod run;
+mod selftest;
 mod sink;
 mod source;
 mod state;
@@ -75,6 +77,8 @@ enum Verb {
     Top(top::Args),
     Tail(tail::Args),
     Coverage(coverage::Args),
+    Selftest(selftest::Args),
+    Audit(audit::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -105,6 +109,8 @@ pub fn main() -> ExitCode {
         Verb::Top(args) => top::run(&args),
         Verb::Tail(args) => tail::run(&args),
         Verb::Coverage(args) => coverage::run(&args),
+        Verb::Selftest(args) => selftest::run(&args),
+        Verb::Audit(args) => audit::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

@@ -1,5 +1,6 @@
 //! Where a verb that observes takes its observations from.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -37,37 +38,58 @@ impl FromStr for SourceName {
     }
 }
 
+impl fmt::Display for SourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Live => f.write_str("live"),
+            Self::Recording(path) => write!(f, "recording {}", path.display()),
+            Self::Eslogger(path) => write!(f, "eslogger {}", path.display()),
+        }
+    }
+}
+
 impl SourceName {
     /// The observations as they stand in these sources, merged by time, and where that is in words: a recording gives the same wherever and
     /// whenever it is read, also where it is read at a pace. Only what is live gets this machine's names of users.
     pub(super) fn open(sources: &[Self], pace: Option<f64>) -> Result<(Stream, Sources), Failure> {
-        let mut paths = Vec::new();
-        for source in sources {
-            match source {
-                Self::Live if sources.len() == 1 => return opened_live(),
-                Self::Live => {
-                    let why = "`live` is this Mac, and goes with no recording of one";
-                    return Err(Failure::new(Code::Usage, why));
-                }
-                Self::Recording(path) | Self::Eslogger(path) => paths.push(path.clone()),
+        if sources.contains(&Self::Live) {
+            if sources.len() == 1 {
+                return opened_live();
             }
+            let why = "`live` is this Mac, and goes with no recording of one";
+            return Err(Failure::new(Code::Usage, why));
         }
-        let named: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-        let rung = format!("recording {}", named.join(", "));
-        let is_piped = |source: &Self| matches!(source, Self::Eslogger(path) if path == Path::new("-"));
-        // A file that is not there is said at once, and not when the daemon already runs.
-        let is_pipe = |path: &PathBuf| path == Path::new("-") || (path.exists() && !path.is_file());
-        let recorded = if paths.iter().any(is_pipe) {
-            Recorded::Unopened(paths)
+        let named: Vec<String> = sources.iter().map(ToString::to_string).collect();
+        let rung = named.join(", ");
+        let recorded = if sources.iter().any(Self::is_pipe) {
+            Recorded::Unopened(sources.to_vec())
         } else {
-            Recorded::Reading(Box::new(opened(&paths)?))
+            Recorded::open(sources)?
         };
         let stream: Stream = match pace {
-            _ if sources.iter().any(is_piped) => Box::new(WithUsers::new(recorded, login_name)),
+            _ if sources.iter().any(Self::is_standard_input) => {
+                Box::new(WithUsers::new(recorded, login_name))
+            }
             Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
             None => Box::new(recorded),
         };
         Ok((stream, Sources { rung, ..Sources::default() }))
+    }
+
+    /// Whether it tells what it carries only once somebody writes. A file that is not there is said at once, and not when the daemon already runs.
+    fn is_pipe(&self) -> bool {
+        self.is_standard_input() || self.path().is_some_and(|path| path.exists() && !path.is_file())
+    }
+
+    fn is_standard_input(&self) -> bool {
+        matches!(self, Self::Eslogger(path) if path == Path::new("-"))
+    }
+
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Live => None,
+            Self::Recording(path) | Self::Eslogger(path) => Some(path),
+        }
     }
 
     /// The observations as something that happens now: under this machine's name, and with word of the time where nothing comes.
@@ -98,34 +120,43 @@ fn opened_live() -> Result<(Stream, Sources), Failure> {
     Ok((Box::new(WithUsers::new(live, login_name)), sources))
 }
 
-/// Recordings and captures.
-fn opened(paths: &[PathBuf]) -> Result<Merged, Failure> {
-    Ok(inputs::open_paths(paths, Origins::Joined, false)?.into_merged())
-}
-
 /// A recording, or a pipe that will carry one. A pipe tells what it carries only when the other end writes, and a daemon answers before that: it is
 /// opened by whoever reads.
 enum Recorded {
-    Unopened(Vec<PathBuf>),
+    Unopened(Vec<SourceName>),
     Reading(Box<Merged>),
+    Following(Box<Live>),
     Failed,
+}
+
+impl Recorded {
+    /// What `eslogger` writes into a pipe happens now and is in order: it is given out at once, under this machine's name. Recordings are put in
+    /// order over some seconds of their own time.
+    fn open(sources: &[SourceName]) -> Result<Self, Failure> {
+        if let [name @ SourceName::Eslogger(_)] = sources
+            && name.is_pipe()
+        {
+            return Ok(Self::Following(Box::new(name.follow()?)));
+        }
+        let paths: Vec<PathBuf> = sources.iter().filter_map(SourceName::path).map(Path::to_owned).collect();
+        let merged = inputs::open_paths(&paths, Origins::Joined, false)?.into_merged();
+        Ok(Self::Reading(Box::new(merged)))
+    }
 }
 
 impl Iterator for Recorded {
     type Item = Observation;
 
     fn next(&mut self) -> Option<Observation> {
-        if let Self::Unopened(paths) = self {
-            *self = match opened(paths) {
-                Ok(merged) => Self::Reading(Box::new(merged)),
-                Err(failure) => {
-                    tracing::error!("{}", failure.message);
-                    Self::Failed
-                }
-            };
+        if let Self::Unopened(sources) = self {
+            *self = Self::open(sources).unwrap_or_else(|failure| {
+                tracing::error!("{}", failure.message);
+                Self::Failed
+            });
         }
         match self {
             Self::Reading(merged) => merged.next(),
+            Self::Following(live) => live.next(),
             Self::Unopened(_) | Self::Failed => None,
         }
     }

@@ -103,7 +103,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, status: &Told) {
             status.number("/engine/suppressed"),
         ),
     ];
-    frame.render_widget(Paragraph::new(Text::from_iter(lines)), area);
+    frame.render_widget(Paragraph::new(lines.into_iter().collect::<Text<'_>>()), area);
 }
 
 fn draw_subjects(frame: &mut Frame<'_>, area: Rect, status: &Told) {
@@ -178,7 +178,7 @@ fn draw_delivery(frame: &mut Frame<'_>, area: Rect, status: &Told) {
 
 fn panel(frame: &mut Frame<'_>, area: Rect, title: &'static str, lines: impl Iterator<Item = String>) {
     let block = Block::new().borders(Borders::TOP).title(title);
-    frame.render_widget(Paragraph::new(Text::from_iter(lines)).block(block), area);
+    frame.render_widget(Paragraph::new(lines.into_iter().collect::<Text<'_>>()).block(block), area);
 }
 
 /// What fits on a tall screen.

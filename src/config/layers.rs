@@ -310,7 +310,7 @@ fn lay(
         let path = join(at, &key);
         match (value, onto.get_mut(&key)) {
             (toml::Value::Table(over), Some(toml::Value::Table(under))) => {
-                lay(under, origins, &path, over, origin)
+                lay(under, origins, &path, over, origin);
             }
             (toml::Value::Table(over), _) => {
                 let mut under = toml::Table::new();

@@ -44,7 +44,7 @@ pub(super) fn event(occasion: &Occasion<'_>, status: &Status, now: jiff::Timesta
         Occasion::Refused(sink) => {
             ("sink_refused", "high", format!("the receiver of sink {sink} refuses this sensor"))
         }
-        Occasion::Reloaded(changed) if changed.is_empty() => {
+        Occasion::Reloaded([]) => {
             ("reloaded", "info", "the configuration was read anew; no setting changed".to_owned())
         }
         Occasion::Reloaded(changed) => {
@@ -226,6 +226,32 @@ mod tests {
             let event = Event::parse(line, Queue::Health).unwrap();
             assert_eq!(event.host, status.host);
         }
+    }
+
+    #[test]
+    fn the_saved_searches_ask_for_members_that_a_heartbeat_has() {
+        let line = event(
+            &Occasion::Heartbeat,
+            &crate::daemon::vitals::sample(),
+            "2026-11-24T10:00:00Z".parse().unwrap(),
+        );
+        let heartbeat: Value = serde_json::from_str(&line).unwrap();
+        let searches = [
+            include_str!("../../docs/siem/splunk.conf"),
+            include_str!("../../docs/siem/elastic.esql"),
+            include_str!("../../docs/siem/sentinel.kql"),
+        ];
+        let mut asked = 0;
+        for text in searches {
+            for rest in text.split("status.").skip(1) {
+                let path: String =
+                    rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '.' | '_')).collect();
+                let pointer = format!("/status/{}", path.replace('.', "/"));
+                assert!(heartbeat.pointer(&pointer).is_some(), "{pointer} is not in {line}");
+                asked += 1;
+            }
+        }
+        assert!(asked >= 6, "{asked}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! Nothing listens on the network unless the configuration says so, and then on this machine alone. No label names a program, a person or a
 //! destination: the number of series is bounded, and nobody's behaviour is in them. Names follow prometheus.io/docs/practices/naming: base units,
-//! and `_total` on what only grows. (The OpenMetrics form, which the crate `prometheus-client` writes, is not what `promtool check metrics` and
+//! and `_total` on what only grows. (The `OpenMetrics` form, which the crate `prometheus-client` writes, is not what `promtool check metrics` and
 //! textfile collectors read.)
 
 use std::fmt::{Display, Write as _};
@@ -101,7 +101,9 @@ pub fn render(status: &Status) -> String {
     text.gauge("forward_queue_bytes", "Bytes of the spool on the disk.").is(status.spool.bytes);
     let queues = &status.spool.queues;
     let mut family = text.gauge("forward_queue_events", "Events that the slowest sink has still to pass.");
-    queues.iter().for_each(|(name, queue)| family.of(&[("queue", name)], queue.waiting));
+    for (name, queue) in queues {
+        family.of(&[("queue", name)], queue.waiting);
+    }
     let mut family = text
         .counter("forwarded_events_dropped_total", "Events that no longer can be sent, by what took them.");
     for (name, queue) in queues {
@@ -110,9 +112,13 @@ pub fn render(status: &Status) -> String {
     }
     family.of(&[("queue", "all"), ("reason", "no_spool")], status.lost);
     let mut family = text.counter("forwarded_events_total", "Events that a sink's receiver has.");
-    status.sinks.iter().for_each(|sink| family.of(&[("sink", &sink.name)], sink.sent));
+    for sink in &status.sinks {
+        family.of(&[("sink", &sink.name)], sink.sent);
+    }
     let mut family = text.counter("forward_failures_total", "Attempts to send that were to be repeated.");
-    status.sinks.iter().for_each(|sink| family.of(&[("sink", &sink.name)], sink.retries));
+    for sink in &status.sinks {
+        family.of(&[("sink", &sink.name)], sink.retries);
+    }
     if let Some(engine) = &status.engine {
         engine_metrics(&mut text, engine);
     }
@@ -127,10 +133,14 @@ fn engine_metrics(text: &mut Text, engine: &Snapshot) {
     family.of(&[("kind", "flow")], coverage.seen.flow_reports);
     let mut family =
         text.counter("events_dropped_total", "Observations that a source lost, as far as it knows.");
-    coverage.gaps.iter().for_each(|(source, lost)| family.of(&[("source", source)], lost.lost));
+    for (source, lost) in &coverage.gaps {
+        family.of(&[("source", source)], lost.lost);
+    }
     let mut family =
         text.counter("gaps_total", "Losses that a source reported, of known and of unknown size.");
-    coverage.gaps.iter().for_each(|(source, lost)| family.of(&[("source", source)], lost.gaps));
+    for (source, lost) in &coverage.gaps {
+        family.of(&[("source", source)], lost.gaps);
+    }
     let bytes = &coverage.bytes;
     let mut family = text.counter("flow_bytes_total", "Bytes of flows, by what is known of their process.");
     family.of(&[("attribution", "initiator")], bytes.initiator);

@@ -27,6 +27,7 @@ mod mailbox;
 mod metrics;
 mod reload;
 mod resources;
+mod selftest;
 mod settings;
 mod sinks;
 mod stop;

@@ -57,7 +57,13 @@ pub(super) async fn supervise(
     let (mailbox, questions) = Mailbox::new(to_engine.clone());
     let (findings, _) = broadcast::channel(FINDINGS_KEPT);
     let (reload, mut reloads) = mpsc::channel(1);
-    let desk = Desk { vitals: vitals.clone(), mailbox, findings: findings.clone(), reload };
+    let desk = Desk {
+        vitals: vitals.clone(),
+        mailbox,
+        findings: findings.clone(),
+        reload,
+        spool: Arc::clone(&spool),
+    };
     listen(&state, configuration.config().daemon.metrics_address(), &desk).await;
     let mut service = Service {
         status: state.join(STATUS_FILE),
@@ -134,7 +140,7 @@ async fn listen(state: &Path, metrics_address: Option<SocketAddr>, desk: &Desk) 
         match TcpListener::bind(address).await {
             Ok(listener) => drop(tokio::spawn(metrics::serve_loopback(listener, desk.clone()))),
             Err(error) => {
-                desk.vitals.failed("metrics address", format!("{address} cannot be opened: {error}"))
+                desk.vitals.failed("metrics address", format!("{address} cannot be opened: {error}"));
             }
         }
     }

@@ -501,3 +501,64 @@ fn a_channel_that_is_switched_on_later_begins_to_learn() {
     let received = finding.channels.iter().find(|c| c.name == Channel::Received).expect("the channel");
     assert!(received.counted && received.evidence["day"]["windows"].as_u64() >= Some(29), "{received:?}");
 }
+
+#[test]
+fn on_the_first_day_of_a_mac_that_learns_a_great_upload_waits_and_is_learnt() {
+    let mut mac = Mac::new(Settings::default());
+    let backup = subject("TEAM:backup", None);
+    mac.wait(2);
+    assert_eq!(mac.send(&backup, APP, tls(), "backup.example", 20_000_000_000), None);
+    assert!(mac.detector.summary().held_while_learning >= 1);
+    mac.wait(24 * 8);
+    let again = mac.send(&backup, APP, tls(), "backup.example", 20_000_000_000);
+    assert_eq!(again, None, "what nobody could judge was taken for usual");
+}
+
+#[test]
+fn what_takes_the_place_of_a_program_under_another_signer_is_measured_by_its_history() {
+    let (app, other) = (subject("TEAM:app", None), subject("OTHER:app", None));
+    let sent = |succeeds: bool| {
+        let mut mac = Mac::new(Settings::default());
+        mac.live(20);
+        if succeeds {
+            mac.detector.succeeds(&other, &app.image);
+        }
+        mac.wait(1);
+        mac.send(&other, APP, tls(), "elsewhere.example", 60_000_000)
+    };
+    assert_eq!(sent(false), None, "a new program has no past");
+    let finding = sent(true).expect("the program's past is its own");
+    assert!(finding.counts(Channel::Destination) && finding.baseline.active_days >= 20, "{finding:?}");
+}
+
+#[test]
+fn the_days_great_upload_is_not_told_again_in_every_hour_that_is_like_any_other() {
+    let mut mac = Mac::new(Settings::default());
+    mac.live(30);
+    mac.wait(8);
+    let app = subject("TEAM:app", None);
+    assert!(mac.send(&app, APP, tls(), "elsewhere.example", 4_000_000_000).is_some());
+    for hour in 0..6 {
+        mac.wait(1);
+        assert_eq!(mac.send(&app, APP, tls(), "app.example", 250_000), None, "hour {hour}");
+    }
+    mac.wait(1);
+    assert!(mac.send(&app, APP, tls(), "elsewhere.example", 4_000_000_000).is_some(), "an upload of its own");
+}
+
+#[test]
+fn while_the_system_settles_its_own_parts_wait_whatever_their_score() {
+    let mut mac = Mac::new(Settings::default());
+    let (system, other) = (subject("apple:com.apple.daemon", None), subject("TEAM:daemon", None));
+    for day in 0..30 {
+        for daemon in [&system, &other] {
+            mac.send(daemon, APP, tls(), "a.example", 200_000 + day);
+        }
+        mac.wait(24);
+    }
+    mac.detector.system_seen("15.5");
+    mac.detector.system_seen("26.0");
+    let upload = |mac: &mut Mac, daemon| mac.send(daemon, APP, tls(), "b.example", 20_000_000_000);
+    assert_eq!(upload(&mut mac, &system), None);
+    assert!(upload(&mut mac, &other).is_some_and(|finding| finding.severity >= Severity::High));
+}

@@ -217,6 +217,16 @@ impl Engine {
         &self.coverage
     }
 
+    /// The settings in force, as far as they may change while it runs.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            detection: self.detector.settings().clone(),
+            exceptions: Arc::clone(&self.exceptions),
+            privacy: self.privacy.clone(),
+            ..Settings::default()
+        }
+    }
+
     /// Changes settings and exceptions from here on; what was learnt, what runs and what is open stay.
     pub fn set_settings(&mut self, settings: Settings) {
         self.detector.set_settings(settings.detection);

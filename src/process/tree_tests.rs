@@ -334,6 +334,34 @@ fn a_restart_ends_every_process() {
 }
 
 #[test]
+fn a_restart_is_seen_where_the_clock_then_shows_1970() {
+    let mut mac = Mac::new();
+    let terminal = mac.open(TERMINAL);
+    let told = |mac: &Mac, ticks| Message {
+        time: mac.now,
+        mach_time: Some(ticks),
+        version: 9,
+        seq_num: None,
+        global_seq_num: None,
+    };
+    let (mut fork, _) = mac.fork_event(&terminal);
+    fork.message = told(&mac, 100_000_000_000);
+    mac.tree.fork(&fork);
+    let late = mac.now.before(Duration::from_secs(5));
+    let (mut again, _) = mac.fork_event(&mac.launchd.clone());
+    again.message = Message { time: late, ..told(&mac, 700_000_000) };
+    mac.tree.fork(&again);
+    assert_eq!(mac.tree.counts().restarts, 0, "an event that is late is none");
+    fork.message.time = mac.now.after(Duration::from_secs(1));
+    mac.tree.fork(&fork);
+    mac.now = Timestamp::from_seconds(40, 0);
+    let (mut again, _) = mac.fork_event(&mac.launchd.clone());
+    again.message = told(&mac, 700_000_000);
+    mac.tree.fork(&again);
+    assert_eq!(mac.tree.counts().restarts, 1);
+}
+
+#[test]
 fn a_clock_that_jumps_back_keeps_nothing_for_ever() {
     let mut mac = Mac::new();
     let terminal = mac.open(TERMINAL);

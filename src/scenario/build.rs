@@ -8,26 +8,13 @@ use super::Scenario;
 use super::dice::Dice;
 use super::language::{Event, Flow, What};
 use super::mac::{Cast, Mac};
-use super::proxy;
 use super::schedule::{Act, Calendar};
 use super::traffic::{self, End, Load, Wire};
-use crate::observation::{self, Direction, Gap, Observation, RecordingHeader, Timestamp, Transport};
-
-/// How a recording is told; what happens is the same.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Telling {
-    /// How many times as many reports of each flow.
-    pub(super) split: u32,
-}
-
-impl Default for Telling {
-    fn default() -> Self {
-        Self { split: 1 }
-    }
-}
+use super::{proxy, telling};
+use crate::observation::{Direction, FlowState, Observation, Timestamp, Transport};
 
 /// Everything that is observed, in the order in which it arrives.
-pub(super) fn recording(scenario: &Scenario, seed: u64, telling: Telling) -> Vec<Observation> {
+pub(super) fn recording(scenario: &Scenario, seed: u64) -> Vec<Observation> {
     let calendar = Calendar::of(scenario);
     let mut stage = Stage {
         scenario,
@@ -37,7 +24,6 @@ pub(super) fn recording(scenario: &Scenario, seed: u64, telling: Telling) -> Vec
         queued: 0,
         flows: 0,
         tunnel: BTreeMap::new(),
-        telling,
         calendar,
     };
     stage.fill(seed);
@@ -45,8 +31,9 @@ pub(super) fn recording(scenario: &Scenario, seed: u64, telling: Telling) -> Vec
         stage.play(time, item);
     }
     stage.dig_tunnels();
-    stage.tick();
-    stage.finish()
+    let Stage { calendar, mac, mut told, .. } = stage;
+    told.extend(mac.told);
+    telling::in_order(scenario, &calendar, told)
 }
 
 /// The Mac while a recording is made.
@@ -63,7 +50,6 @@ struct Stage<'a> {
     flows: u64,
     /// What went through each tunnel, by its event and the minute.
     tunnel: BTreeMap<usize, BTreeMap<i64, Load>>,
-    telling: Telling,
 }
 
 enum Item<'a> {
@@ -210,7 +196,7 @@ impl<'a> Stage<'a> {
         }
         let id = self.flows.to_string();
         let before = self.told.len();
-        let end = wire.tell(&id, &self.calendar, self.telling.split, &mut self.told);
+        let end = wire.tell(&id, &self.calendar, &mut self.told);
         if let Some(index) = vpn {
             self.through_tunnel(index, before);
         }
@@ -279,89 +265,12 @@ impl<'a> Stage<'a> {
             }
         }
     }
-
-    /// The clock's ticks, the headers that say what changed, and what was lost.
-    fn tick(&mut self) {
-        let (first, last) = self.calendar.span();
-        let (mut time, mut offset) = (first, self.calendar.offset(first));
-        let os = &self.scenario.document.mac.os;
-        let start = RecordingHeader {
-            schema: "tidemark.recording/1".into(),
-            host: Some("scenario".into()),
-            os_version: Some(os.as_str().into()),
-            utc_offset_seconds: Some(offset),
-            producer: Some("tidemark test".into()),
-            ..RecordingHeader::default()
-        };
-        let mut told = vec![(Timestamp::MIN, Observation::Recording(Box::new(start)))];
-        while time <= last {
-            let now = self.calendar.offset(time);
-            if now != offset {
-                offset = now;
-                let header = RecordingHeader { utc_offset_seconds: Some(now), ..RecordingHeader::default() };
-                told.push((time, Observation::Recording(Box::new(header))));
-            }
-            if self.calendar.absence(time).is_none() {
-                let clock = observation::Clock { time, awake: Some(self.calendar.awake(time)) };
-                told.push((time, Observation::Clock(clock)));
-            }
-            time = time.after(A_TICK);
-        }
-        for absence in self.calendar.absences() {
-            if let Some(version) = absence.version {
-                let header =
-                    RecordingHeader { os_version: Some(version.into()), ..RecordingHeader::default() };
-                told.push((absence.to, Observation::Recording(Box::new(header))));
-            }
-        }
-        for event in self.scenario.document.events.iter().filter(|event| event.what == What::Gap) {
-            let time = self.calendar.instant(event.day, event.at);
-            let gap = Gap { time, source: "endpoint security".into(), lost: Some(event.lost) };
-            told.push((time, Observation::Gap(Box::new(gap))));
-        }
-        // Before whatever else happens at the same moment.
-        told.append(&mut self.told);
-        self.told = told;
-    }
-
-    /// In the order of what really happened, with the times that the Mac's clock showed.
-    fn finish(mut self) -> Vec<Observation> {
-        self.told.append(&mut self.mac.told);
-        // Processes come before what they send at the same moment: `sort_by_key` keeps the order of equals.
-        let (mut told, flows): (Vec<_>, Vec<_>) = self.told.into_iter().partition(|(_, observation)| {
-            !matches!(observation, Observation::Flow(_) | Observation::Packet(_) | Observation::Exit(_))
-        });
-        told.extend(flows);
-        told.sort_by_key(|(time, _)| *time);
-        let wrong: Vec<(Timestamp, Timestamp, Timestamp)> = self
-            .scenario
-            .document
-            .events
-            .iter()
-            .filter(|event| event.what == What::Clock)
-            .filter_map(|event| {
-                let from = self.calendar.instant(event.day, event.at);
-                let shown = Timestamp::parse(event.to.as_ref()?.get_ref()).ok()?;
-                Some((from, from.after(event.lasts.0), shown))
-            })
-            .collect();
-        told.into_iter()
-            .map(|(time, mut observation)| {
-                if let Some((from, _, shown)) =
-                    wrong.iter().find(|(from, to, _)| (*from..*to).contains(&time))
-                {
-                    set_time(&mut observation, shown.after(time.since(*from)));
-                }
-                observation
-            })
-            .collect()
-    }
 }
 
 impl Wire {
     /// One report of a flow that goes on.
     fn snapshot(&self, id: &str, time: Timestamp) -> Observation {
-        self.report(id, time, self.load, observation::FlowState::Update)
+        self.report(id, time, self.load, FlowState::Update)
     }
 }
 
@@ -388,20 +297,6 @@ fn is_near(address: IpAddr) -> bool {
     Reach::of(address) != Reach::Global
 }
 
-fn set_time(observation: &mut Observation, time: Timestamp) {
-    match observation {
-        Observation::Recording(_) => {}
-        Observation::Exec(exec) => exec.message.time = time,
-        Observation::Fork(fork) => fork.message.time = time,
-        Observation::Exit(exit) => exit.message.time = time,
-        Observation::Running(running) => running.time = time,
-        Observation::Packet(packet) => packet.time = time,
-        Observation::Flow(flow) => flow.time = time,
-        Observation::Gap(gap) => gap.time = time,
-        Observation::Clock(clock) => clock.time = time,
-    }
-}
-
 /// The Mac's own address.
 pub(super) const HERE: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 20);
 /// The explicit proxy.
@@ -412,5 +307,3 @@ const FIRST_EPHEMERAL: u16 = 49_152;
 const EPHEMERAL: u64 = 16_384;
 /// A tunnel adds a twentieth to what it carries (72 bytes of ESP in UDP to packets of 1,400).
 const TUNNEL_OVERHEAD: u64 = 20;
-/// How often the clock is told; the observed time of a day rests on it.
-const A_TICK: Duration = Duration::from_secs(900);

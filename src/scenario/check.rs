@@ -242,7 +242,7 @@ impl Pattern {
             Some(program) => Ok(Side::Path(program.path.clone())),
             None if name.contains(':') => Ok(Side::Identity(name.trim().to_owned())),
             None => {
-                let meant = super::nearest(name.trim(), programs.keys().map(String::as_str));
+                let meant = super::read::nearest(name.trim(), programs.keys().map(String::as_str));
                 let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
                 Err(format!("there is no program `{}`{meant}", name.trim()))
             }

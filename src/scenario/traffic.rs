@@ -71,19 +71,16 @@ impl Load {
 }
 
 impl Wire {
-    /// Tells it in reports, `split` times as many as usual; what falls into the Mac's sleep is told when it wakes.
+    /// Tells it in reports; what falls into the Mac's sleep is told when it wakes.
     pub(super) fn tell<'a>(
         &self,
         id: &str,
         calendar: &Calendar<'a>,
-        split: u32,
         told: &mut Vec<(Timestamp, Observation)>,
     ) -> End<'a> {
         let end = self.start.after(self.lasts);
         let cut = calendar.next_restart(self.start).filter(|absence| absence.from < end).copied();
-        let reports = u32::try_from((self.lasts.as_secs() / A_REPORT).clamp(0, MOST_REPORTS)).unwrap_or(1)
-            * split
-            + u32::from(split > 1) * split;
+        let reports = u32::try_from((self.lasts.as_secs() / A_REPORT).min(MOST_REPORTS)).unwrap_or(1);
         let mut tell =
             |time: Timestamp, load: Load, state| told.push((time, self.report(id, time, load, state)));
         if reports > 0 {
@@ -198,7 +195,7 @@ fn usual(label: &str) -> (Transport, u16) {
 
 /// Seconds between two reports of a flow that lasts.
 const A_REPORT: u64 = 60;
-/// Reports of one flow, but for one that is split on purpose: a day in steps of half an hour.
+/// Reports of one flow: a day in steps of half an hour.
 const MOST_REPORTS: u64 = 48;
 /// Bytes that a packet carries.
 const PACKET: u64 = 1_400;

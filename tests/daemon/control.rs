@@ -45,6 +45,75 @@ fn a_finding_is_followed_as_it_comes_and_counted_in_status_and_coverage() {
 }
 
 #[test]
+fn an_analyst_s_word_goes_to_the_daemon_that_runs_and_outlives_it() {
+    let home = Home::new(FILE_SINK);
+    let mut daemon = home.start();
+    daemon.feed(&departure(1, "2026-03-02T08:00:00.000000000Z"));
+    daemon.feed(&tick("2026-03-02T08:00:10Z"));
+    until("it alerts", || home.alerts().len() == 1);
+    let alert = home.path("alert.json");
+    std::fs::write(&alert, home.alerts()[0].to_string()).unwrap();
+    let baseline = |arguments: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_tidemark"))
+            .args(arguments)
+            .arg("--store")
+            .arg(home.state().join("baselines"))
+            .output()
+            .unwrap()
+    };
+    let done = baseline(&["feedback", alert.to_str().unwrap(), "benign"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    // The finding is closed, and the receiver hears of it.
+    until("the finding is closed", || {
+        home.alerts()
+            .iter()
+            .any(|alert| alert["stage"]["activity"] == "close" && alert["stage"]["closed"] == "learned")
+    });
+    let subject = "apple:com.apple.curl < path:/Users/*/Scripts/Job1.app/Contents/MacOS/applet";
+    let done = baseline(&["baseline", "forget", subject]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let done = baseline(&["baseline", "forget", subject]);
+    assert_eq!(done.status.code(), Some(1));
+    daemon.signal(rustix::process::Signal::KILL);
+    daemon.end();
+    let listed = baseline(&["baseline", "list"]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(listed.contains("Job1") && !listed.contains("apple:com.apple.curl <"), "{listed}");
+}
+
+#[test]
+fn an_audit_is_a_folder_whose_manifest_holds() {
+    let home = Home::new(FILE_SINK);
+    let mut daemon = home.start();
+    daemon.feed(&departure(1, "2026-03-02T08:00:00.000000000Z"));
+    daemon.feed(&tick("2026-03-02T08:00:10Z"));
+    until("it alerts", || home.alerts().len() == 1);
+    let folder = home.path("audit");
+    let audit = || {
+        home.ask(&[
+            "audit",
+            folder.to_str().unwrap(),
+            "--config",
+            home.path("tidemark.toml").to_str().unwrap(),
+        ])
+    };
+    let done = audit();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(audit().status.code(), Some(74), "a folder that is there is not written into");
+    let check =
+        Command::new("sha256sum").args(["-c", "--strict", "MANIFEST.sha256"]).current_dir(&folder).output();
+    match check {
+        Ok(check) => assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr)),
+        Err(_) => println!("not checked: no sha256sum here"),
+    }
+    let findings = std::fs::read_to_string(folder.join("findings.ndjson")).unwrap();
+    assert_eq!(findings.lines().count(), 1);
+    let integrity = std::fs::read_to_string(folder.join("integrity.ndjson")).unwrap();
+    assert!(integrity.contains("tidemark.toml") && integrity.lines().count() >= 2, "{integrity}");
+    assert!(daemon.stop().0.success());
+}
+
+#[test]
 fn metrics_stand_on_a_socket() {
     use std::io::{Read, Write};
     let home = Home::new(FILE_SINK);

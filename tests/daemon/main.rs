@@ -13,5 +13,6 @@
 
 mod control;
 mod faults;
+mod privacy;
 mod reload;
 mod rig;

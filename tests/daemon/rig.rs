@@ -183,9 +183,15 @@ pub(crate) fn recording(name: &str) -> Vec<u8> {
     text
 }
 
-/// A clock's line.
+/// The clock from this time on, for five minutes: lines of a pipe are put in order over five seconds of their own time, and their form is told
+/// from the first kilobytes, so that what comes before is given out only then.
 pub(crate) fn tick(time: &str) -> Vec<u8> {
-    format!("{{\"clock\":{{\"time\":\"{time}\"}}}}\n").into_bytes()
+    let first: jiff::Timestamp = time.parse().unwrap();
+    let line = |seconds| {
+        let time = first + jiff::SignedDuration::from_secs(seconds);
+        format!("{{\"clock\":{{\"time\":\"{time}\"}}}}\n")
+    };
+    (0..300).map(line).collect::<String>().into_bytes()
 }
 
 /// A script that has curl send 40 MB, once a number: an alert even while a Mac learns.

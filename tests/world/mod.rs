@@ -99,6 +99,40 @@ impl World {
         [started, exec(time, tool, &forked, vec!["curl", "-T", "x"]), Observation::Flow(Box::new(report))]
     }
 
+    /// The first program goes to a place where it never was.
+    pub(crate) fn visit(number: u32, time: Timestamp) -> Observation {
+        let [_, b, c, d] = number.to_be_bytes();
+        let report = FlowReport {
+            remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(20, b, c, d)), 443),
+            bytes_out: 1_000,
+            packets_out: 1,
+            state: FlowState::Closed,
+            ..flow(time, format!("visit-{number}"), &app(0), 0, u16::try_from(number % 50_000).unwrap())
+        };
+        Observation::Flow(Box::new(report))
+    }
+
+    /// A program that nobody has seen starts and goes to the network.
+    pub(crate) fn newcomer(&mut self, number: u32, time: Timestamp) -> [Observation; 2] {
+        let program = unsigned(self.pid(), &format!("/Users/ann/build/program-{}", words(number)), 1);
+        let report = FlowReport {
+            bytes_out: 1_000,
+            packets_out: 1,
+            state: FlowState::Closed,
+            ..flow(
+                time,
+                format!("newcomer-{number}"),
+                &program,
+                number,
+                u16::try_from(number % 50_000).unwrap(),
+            )
+        };
+        [
+            exec(time, program.clone(), &proxy(program.key), vec!["program"]),
+            Observation::Flow(Box::new(report)),
+        ]
+    }
+
     /// A process that starts, does nothing and ends, as most do.
     fn short_lived(&mut self) {
         self.execs += 1;
@@ -235,6 +269,16 @@ fn flow(time: Timestamp, id: String, owner: &ProcessInfo, destination: u32, port
         wire_bytes_in: None,
         state: FlowState::Open,
     }
+}
+
+/// A number as letters: digits in names are folded, so that the builds of one program are one.
+fn words(mut number: u32) -> String {
+    let mut text = String::new();
+    for _ in 0..6 {
+        text.push(char::from(b'a' + u8::try_from(number % 26).unwrap()));
+        number /= 26;
+    }
+    text
 }
 
 /// An app that runs as long as the Mac does.

@@ -47,14 +47,12 @@ pub(super) fn findings(patient: &Patient) -> Vec<Finding> {
 }
 
 fn configuration(patient: &Patient) -> Finding {
-    let mut says = match &patient.config {
-        Some(path) => path.display().to_string(),
-        None => "every setting has its default".to_owned(),
-    };
+    let file = patient.config.as_ref().map(|path| path.display().to_string());
+    let file = file.unwrap_or_else(|| "every setting has its default".to_owned());
     if patient.managed.exists() {
-        says.push_str(&format!(", and above it {}", patient.managed.display()));
+        return Finding::ok(CONFIGURATION, format!("{file}, and above it {}", patient.managed.display()));
     }
-    Finding::ok(CONFIGURATION, says)
+    Finding::ok(CONFIGURATION, file)
 }
 
 fn exceptions(config: &Config) -> Finding {

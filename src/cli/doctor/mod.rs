@@ -103,9 +103,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     findings.extend(files::findings(&patient));
     let failed = findings.iter().filter(|finding| finding.result == Health::Failed).count();
     if args.json {
-        write_json(&findings, failed)?
+        write_json(&findings, failed)?;
     } else {
-        write_lines(&findings)?
+        write_lines(&findings)?;
     }
     match failed {
         0 => Ok(()),

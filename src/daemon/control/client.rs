@@ -54,6 +54,14 @@ impl Client {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
+    /// Waits so long for an answer.
+    ///
+    /// # Errors
+    /// Where the connection is broken.
+    pub fn patience(&mut self, patience: Duration) -> Result<(), ControlError> {
+        Ok(self.stream.get_ref().set_read_timeout(Some(patience))?)
+    }
+
     /// Asks, and waits for the answer.
     ///
     /// # Errors

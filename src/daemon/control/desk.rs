@@ -1,6 +1,8 @@
 //! Where requests are answered.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -8,10 +10,13 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use super::{Answer, Request};
 use crate::alert::FindingKey;
 use crate::daemon::mailbox::Mailbox;
+use crate::daemon::selftest;
 use crate::daemon::vitals::{Snapshot, Vitals};
 use crate::detect::Verdict;
-use crate::observation::Timestamp;
+use crate::engine::Engine;
 use crate::process::Subject;
+use crate::sink::spool::{Queue, Spool};
+use crate::source::live::wall;
 
 /// A reload that somebody waits for: the keys that changed, or why it is refused.
 pub(in crate::daemon) type ReloadRequest = oneshot::Sender<Result<Vec<String>, String>>;
@@ -24,6 +29,7 @@ pub(in crate::daemon) struct Desk {
     /// Lines that went to the spool.
     pub(in crate::daemon) findings: broadcast::Sender<Arc<str>>,
     pub(in crate::daemon) reload: mpsc::Sender<ReloadRequest>,
+    pub(in crate::daemon) spool: Arc<Mutex<Spool>>,
 }
 
 impl Desk {
@@ -47,6 +53,7 @@ impl Desk {
                     self.mailbox.change(move |engine, _| engine.detector_mut().forget(&subject)).await;
                 done(known, || format!("`{named}` is not known"))
             }
+            Request::Selftest => self.selftest().await,
             Request::Reload => {
                 let (answer, answered) = oneshot::channel();
                 let asked = self.reload.send(answer).await.is_ok();
@@ -59,9 +66,46 @@ impl Desk {
         }
     }
 
+    /// Spools a marked finding; gives for each sink nothing where it has it, else why not.
+    async fn selftest(&self) -> Answer {
+        let Some(settings) = self.mailbox.ask(Engine::settings).await else {
+            return Answer::Error("the engine did not answer".to_owned());
+        };
+        let alert = match selftest::finding(&settings, &self.vitals.host, wall()) {
+            Ok(alert) => alert,
+            Err(why) => return Answer::Error(why),
+        };
+        let appended = {
+            let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = spool.append(Queue::Alerts, &[alert.to_json()]) {
+                return Answer::Error(error.to_string());
+            }
+            spool.status().queues.values().map(|queue| queue.appended).sum::<u64>()
+        };
+        let deadline = Instant::now() + SINKS_PATIENCE;
+        loop {
+            let status = self.vitals.watch.status();
+            let sinks: BTreeMap<String, Option<String>> = self
+                .vitals
+                .sinks
+                .read()
+                .into_iter()
+                .map(|sink| {
+                    let has = status.passed.get(&sink.name).is_some_and(|passed| *passed >= appended);
+                    let why =
+                        || sink.last_error.unwrap_or_else(|| "it has not come to it in a minute".to_owned());
+                    (sink.name.clone(), (!has).then(why))
+                })
+                .collect();
+            if sinks.values().all(Option::is_none) || Instant::now() >= deadline {
+                return Answer::Ok(json!({ "id": alert.id, "summary": alert.summary, "sinks": sinks }));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
     async fn feedback(&self, subject: Subject, verdict: Verdict, finding: Option<FindingKey>) -> Answer {
         let named = subject.clone();
-        let now = jiff::Timestamp::now();
         let known = self
             .mailbox
             .change(move |engine, out| {
@@ -70,10 +114,8 @@ impl Desk {
                     && verdict == Verdict::Benign
                     && let Some(finding) = finding
                 {
-                    let wall =
-                        Timestamp::from_seconds(now.as_second(), now.subsec_nanosecond().unsigned_abs());
                     // In the engine's own time, which a recording sets.
-                    let time = engine.now().unwrap_or(wall);
+                    let time = engine.now().unwrap_or_else(wall);
                     engine.learned(&finding, time, out);
                 }
                 known
@@ -91,5 +133,8 @@ fn done(known: Option<bool>, unknown: impl FnOnce() -> String) -> Answer {
     }
 }
 
+/// How long sinks may take for the finding of a self-test.
+const SINKS_PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// What a screen shows; more would hold up the engine.
 const MOST_SUBJECTS: usize = 200;

@@ -65,6 +65,8 @@ pub enum Request {
     },
     /// Reads the configuration anew.
     Reload,
+    /// Makes a marked finding, and waits until every sink has it.
+    Selftest,
 }
 
 /// A request with the version of its words.

@@ -93,7 +93,7 @@ async fn converse(stream: UnixStream, desk: &Desk) -> io::Result<()> {
                 return tail(findings, reading, writing).await;
             }
             Ok(Asked { version: VERSION, request }) => {
-                write(&mut writing, &desk.answer(request).await).await?
+                write(&mut writing, &desk.answer(request).await).await?;
             }
             Ok(Asked { version, .. }) => {
                 let why = format!("version {version} is not spoken here, {VERSION} is");
@@ -117,10 +117,9 @@ async fn next_line(reading: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Line
     let mut line = Vec::new();
     reading.take(MOST_LINE).read_until(b'\n', &mut line).await?;
     Ok(match line.last() {
-        None => Line::Ended,
         Some(b'\n') => Line::Whole(line),
         Some(_) if line.len() as u64 >= MOST_LINE => Line::TooLong,
-        Some(_) => Line::Ended,
+        _ => Line::Ended,
     })
 }
 

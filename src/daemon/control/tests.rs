@@ -54,7 +54,8 @@ impl Rig {
                 let _ = asked.send(Err("line 2: `lern_days` is no setting".to_owned()));
             }
         });
-        let desk = Desk { vitals, mailbox, findings: findings.clone(), reload };
+        let desk =
+            Desk { vitals, mailbox, findings: findings.clone(), reload, spool: Arc::new(Mutex::new(spool)) };
         let listener = runtime.block_on(async { bind(&folder.path().join(SOCKET)) }).unwrap();
         runtime.spawn(server::serve_users(listener, desk, may));
         Self { folder, runtime, findings }

@@ -8,7 +8,7 @@
 //! - the user info of a URL: `https://user:password@host/`;
 //! - the value of a name that says so: `password=…`, `"api_key": "…"`, `Authorization: …`, `Cookie: …`, `--token …`, `AWS_SECRET_ACCESS_KEY=…`;
 //! - what follows the user in `-u user:password`, and the values that `mysql`, `sshpass`, `security` and `curl` take by short options;
-//! - what has the form of a token that is issued in great numbers (GitHub, GitLab, Slack, AWS, Google, OpenAI, a JWT).
+//! - what has the form of a token that is issued in great numbers (GitHub, `GitLab`, Slack, AWS, Google, `OpenAI`, a JWT).
 
 mod text;
 

@@ -161,7 +161,7 @@ pub(super) const SECRET_NAMES: [&str; 17] = [
 ];
 /// Headers whose whole line is a secret.
 const HEADER_NAMES: [&str; 3] = ["authorization", "cookie", "x-auth"];
-/// How issued tokens begin: the documentation of GitHub, GitLab, Slack, AWS, Google, OpenAI and npm; a JWT begins with `{"` in base64.
+/// How issued tokens begin: the documentation of GitHub, `GitLab`, Slack, AWS, Google, `OpenAI` and npm; a JWT begins with `{"` in base64.
 const TOKEN_PREFIXES: [&str; 16] = [
     "ghp_",
     "gho_",

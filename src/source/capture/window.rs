@@ -112,6 +112,6 @@ impl Window {
 }
 
 /// Size of a buffer. Small enough to stay in a core's second-level cache, where the packets are decoded next.
-const BUFFER_BYTES: usize = 256 << 10;
+const BUFFER_BYTES: usize = 128 << 10;
 /// What is read at once.
 const READ_BYTES: usize = 64 << 10;

@@ -16,6 +16,7 @@ pub use command::{CommandSource, Output};
 pub(crate) use shell::{awake, resident, system_text};
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -105,10 +106,14 @@ impl Live {
         };
         let thread = thread::Builder::new().name(source.report().name.to_string());
         thread.spawn(move || {
-            for observation in &mut source {
-                if sender.send(observation).is_err() {
-                    return;
-                }
+            let read =
+                AssertUnwindSafe(|| source.by_ref().all(|observation| sender.send(observation).is_ok()));
+            match catch_unwind(read) {
+                Ok(true) => {}
+                // Nobody reads any more.
+                Ok(false) => return,
+                // A source that fails by a mistake in the program has ended like any other, and is not silent about it.
+                Err(_) => tracing::error!(source = %source.report().name, "a live source panicked"),
             }
             at_end(&*source, &sender);
         })?;
@@ -298,6 +303,35 @@ mod tests {
         assert_eq!(gaps.collect::<Vec<_>>(), [("endpoint_security", Some(7))]);
         assert_eq!(seen.len(), 1 + 1 + CAPACITY);
         assert!(live.outbox("late").is_none());
+    }
+
+    /// A source with a mistake in it.
+    struct Faulty(SourceReport);
+
+    impl Iterator for Faulty {
+        type Item = Observation;
+
+        fn next(&mut self) -> Option<Observation> {
+            panic!("a mistake")
+        }
+    }
+
+    impl Source for Faulty {
+        fn report(&self) -> &SourceReport {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn a_source_that_panics_has_ended_and_is_told_as_a_gap() {
+        let mut live = Live::new();
+        live.feed(Box::new(Faulty(SourceReport::new("faulty")))).unwrap();
+        let seen: Vec<Observation> = live.collect();
+        // A panic takes its time to be told, and meanwhile a second may pass.
+        let told = seen.iter().any(
+            |seen| matches!(seen, Observation::Gap(gap) if &*gap.source == "faulty" && gap.lost.is_none()),
+        );
+        assert!(told, "{seen:?}");
     }
 
     #[test]

@@ -97,10 +97,14 @@ fn push_truncated_hash(text: &mut String, values: &[u16], more: &[u16]) {
     }
     // Byte by byte and not through `fmt`, which would take as long as the hash itself.
     let mut list: SmallVec<[u8; 256]> = SmallVec::new();
-    for (part, separator) in [(values, None), (more, Some(b'_'))] {
-        for (at, value) in part.iter().enumerate() {
-            list.extend(if at == 0 { separator } else { Some(b',') });
-            list.extend(value.to_be_bytes().into_iter().flat_map(hex));
+    for (part, before_first) in [(values, None), (more, Some(b'_'))] {
+        let mut separator = before_first;
+        for value in part {
+            list.extend(separator);
+            let [high, low] = value.to_be_bytes().map(hex);
+            list.extend_from_slice(&high);
+            list.extend_from_slice(&low);
+            separator = Some(b',');
         }
     }
     let hash = Sha256::digest(&list);

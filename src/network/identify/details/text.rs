@@ -11,10 +11,12 @@ pub(super) fn shown(bytes: &[u8]) -> Option<Arc<str>> {
     if bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) {
         return std::str::from_utf8(bytes).ok().map(Arc::from);
     }
-    let text: String = String::from_utf8_lossy(bytes)
-        .chars()
-        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
+    let text = String::from_utf8_lossy(bytes);
+    if !text.contains(char::is_control) {
+        return Some(text.into());
+    }
+    let text: String =
+        text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
     Some(text.into())
 }
 
