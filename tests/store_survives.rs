@@ -253,6 +253,8 @@ fn a_full_disk_is_named_and_what_was_written_before_stays() {
     assert!(matches!(error, StoreError::Full(_)), "{error}");
     assert!(error.to_string().contains("no space left"), "{error}");
     drop(store);
+    // An open file keeps its space.
+    drop(file);
     fs::remove_file(&filler).unwrap();
     let opened = Store::open(&path).unwrap();
     assert_eq!(opened.set_aside, None, "a full disk is no damage");

@@ -114,7 +114,7 @@ impl TryFrom<ScalesV2> for Scales {
     fn try_from(old: ScalesV2) -> Result<Self, Unsound> {
         let stream = |StreamV2 { histogram, windows }| {
             let HistogramV2 { occupied, weights, day } = histogram;
-            Ok(Stream::new(Histogram::from_parts(occupied, weights.into(), day)?, windows))
+            Ok(Stream::new(Histogram::from_parts(occupied, &weights, day)?, windows))
         };
         Ok(Self { hour: stream(old.hour)?, day: stream(old.day)? })
     }

@@ -23,7 +23,8 @@ pub struct Detector {
     pub(super) settings: Settings,
     pub(super) priors: Arc<Priors>,
     pub(super) host: Host,
-    pub(super) subjects: Map<Subject, Entry>,
+    /// Boxed, since the map is half empty at times and an entry is not small.
+    pub(super) subjects: Map<Subject, Box<Entry>>,
     /// How many subjects on the network each image has.
     pub(super) images: Map<Identity, u32>,
     /// Digests that nobody has taken yet.

@@ -76,7 +76,7 @@ impl Detector {
                 let count: &mut u32 = detector.images.entry(subject.image.clone()).or_default();
                 *count = count.saturating_add(1);
             }
-            subjects.insert(subject, entry);
+            subjects.insert(subject, Box::new(entry));
         }
         detector.subjects = subjects;
         Ok(detector)

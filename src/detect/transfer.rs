@@ -114,7 +114,7 @@ impl Detector {
                     None => self.join_counts(&subject, &entry),
                 }
                 entry.dirty = false;
-                self.subjects.insert(subject.clone(), entry);
+                self.subjects.insert(subject.clone(), Box::new(entry));
                 self.touch(&subject);
             }
         }

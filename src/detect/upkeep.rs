@@ -36,7 +36,7 @@ impl Detector {
         if !self.subjects.contains_key(subject) {
             self.make_room();
             let entry = Entry::new(subject, SubjectBaseline::new(time, &self.host.clock));
-            self.subjects.insert(subject.clone(), entry);
+            self.subjects.insert(subject.clone(), Box::new(entry));
         }
     }
 
@@ -48,7 +48,7 @@ impl Detector {
         else {
             return;
         };
-        let mut entry = Entry { record: None, dirty: false, ..known.clone() };
+        let mut entry = Entry { record: None, dirty: false, ..Entry::clone(known) };
         entry.baseline.cdhash = None;
         self.make_room();
         if let Some(network) = entry.baseline.network.as_deref() {
@@ -59,7 +59,7 @@ impl Detector {
             *subjects = subjects.saturating_add(1);
         }
         mark(&mut entry, subject, &mut self.dirty);
-        self.subjects.insert(subject.clone(), entry);
+        self.subjects.insert(subject.clone(), Box::new(entry));
     }
 
     /// Drops what was only news for a while: most subjects then have no record at all.

@@ -69,19 +69,17 @@ pub(in crate::detect) fn combine(channels: &[(Channel, f64)], offsets: &Offsets)
         Some(best) if best.1 >= next.1 => Some(best),
         _ => Some(next),
     });
-    let Some((first, z)) = strongest else {
+    let Some((first, z_of_first)) = strongest else {
         return Combined { score: -offsets.sum(), counted: ChannelSet::default() };
     };
-    let pair = same_bytes(channels);
+    let weaker = weaker_of_same_bytes(channels);
     let (mut joined, mut once_more, mut counted) = (0.0, 0.0, ChannelSet::default().with(first));
     for &(channel, z) in channels {
         if channel != first && z > JOINING_COST {
             let beyond = z - JOINING_COST;
             counted = counted.with(channel);
-            if let Some((weaker, stronger)) = pair
-                && weaker == channel
-            {
-                once_more = beyond.min(ONE_CAUSE + CAUSES_PART * (FAR_OUT - stronger).max(0.0));
+            if weaker == Some(channel) {
+                once_more = beyond.min(ONE_CAUSE + CAUSES_PART * (FAR_OUT - z_of_first).max(0.0));
             } else {
                 joined += beyond.min(JOINING_FULL) + JOINING_SHARE * (beyond - JOINING_FULL).max(0.0);
             }
@@ -91,14 +89,14 @@ pub(in crate::detect) fn combine(channels: &[(Channel, f64)], offsets: &Offsets)
     if offsets.first_day {
         joined = joined.min(ONE_CAUSE);
     }
-    Combined { score: z + joined - offsets.sum(), counted }
+    Combined { score: z_of_first + joined - offsets.sum(), counted }
 }
 
-/// Of volume and destination the one with the lower Z, and the other's Z.
-fn same_bytes(channels: &[(Channel, f64)]) -> Option<(Channel, f64)> {
+/// Of volume and destination the one with the lower Z.
+fn weaker_of_same_bytes(channels: &[(Channel, f64)]) -> Option<Channel> {
     let z = |wanted| channels.iter().find(|(channel, _)| *channel == wanted).map(|(_, z)| *z);
     let (volume, destination) = (z(Channel::Volume)?, z(Channel::Destination)?);
-    Some(if volume < destination { (Channel::Volume, destination) } else { (Channel::Destination, volume) })
+    Some(if volume < destination { Channel::Volume } else { Channel::Destination })
 }
 
 /// λ: what each further channel costs. 0.5 finds more and 1.3 fewer; 0.9 held in all four simulated worlds (METHOD.md 6).
@@ -110,8 +108,9 @@ const JOINING_SHARE: f64 = 0.15;
 /// The most that channels with one cause add to the strongest of them: log10 of 2. It is what a tail dependence of one half leaves: where one
 /// of the two is far out, so is the other every second time.
 const ONE_CAUSE: f64 = 0.301;
-/// From this Z on volume and destination have one cause. With this number and the next the pair adds 0.7 where the stronger stands at 3, which is
-/// about what alerts at a budget of 0.1. `docs/measured.md` has the figures of this, of a constant, and of a pair that counts as two.
+/// Where the strongest channel has this Z or more, volume and destination have one cause. With this number and the next the pair adds 0.7
+/// where the strongest stands at 3, which is about what alerts at a budget of 0.1. `docs/measured.md` has the figures of this, of a constant, and
+/// of a pair that counts as two.
 const FAR_OUT: f64 = 4.0;
 /// How much more the pair adds for each power of ten before that. Below 1, so that more evidence never lowers the score.
 const CAUSES_PART: f64 = 0.4;
