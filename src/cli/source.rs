@@ -67,7 +67,7 @@ impl SourceName {
             Recorded::open(sources)?
         };
         let stream: Stream = match pace {
-            _ if sources.iter().any(Self::is_standard_input) => {
+            _ if sources.iter().any(Self::is_from_eslogger) => {
                 Box::new(WithUsers::new(recorded, login_name))
             }
             Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
@@ -78,10 +78,10 @@ impl SourceName {
 
     /// Whether it tells what it carries only once somebody writes. A file that is not there is said at once, and not when the daemon already runs.
     fn is_pipe(&self) -> bool {
-        self.is_standard_input() || self.path().is_some_and(|path| path.exists() && !path.is_file())
+        self.path().is_some_and(|path| path == Path::new("-") || (path.exists() && !path.is_file()))
     }
 
-    fn is_standard_input(&self) -> bool {
+    fn is_from_eslogger(&self) -> bool {
         matches!(self, Self::Eslogger(path) if path == Path::new("-"))
     }
 
