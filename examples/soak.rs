@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use tidemark::baseline::Store;
 use tidemark::config::Layers;
-use tidemark::daemon::{self, Client, Configuration, Sources, Wiring};
+use tidemark::daemon::{self, Client, Configuration, Learnt, Sources, Wiring};
 use tidemark::engine::{Engine, Settings};
 use tidemark::observation::{Clock, Observation, Timestamp};
 use world::{Size, World};
@@ -213,11 +213,12 @@ impl Rig {
     fn run(&self, source: impl Iterator<Item = Observation> + Send + 'static) -> (u64, Cost) {
         let layers = Layers { file: Some(self.state.path().join("tidemark.toml")), ..Layers::default() };
         let (configuration, settings) = Configuration::load(layers).unwrap();
-        let store = Store::open(&self.state.path().join("baselines")).unwrap().store;
+        let opened = Store::open(&self.state.path().join("baselines")).unwrap();
         let wiring = Wiring {
             state: self.state.path().to_owned(),
             configuration,
-            store: Some(store),
+            learnt: Learnt::of(&opened),
+            store: Some(opened.store),
             checkpoint_every: Duration::from_secs(30),
             host: "soak".to_owned(),
             resumed: Vec::new(),

@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         // What was usual is what was known before the first observation of the window.
         if time.is_some_and(|time| time >= cut.from) && !cut.begun {
             cut.begun = true;
-            let store = state::open(&args.output.join("state"))?;
+            let store = state::open(&args.output.join("state"))?.store;
             state::suspend(&store, &mut engine, &mut verdicts)?;
         }
         if !cut.begun {

@@ -1,7 +1,7 @@
 //! `tidemark replay`: recordings and captures in, alerts out.
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::inputs::{self, Inputs, Setup};
 use super::{Failure, state, summary};
@@ -51,8 +51,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut source = inputs::open(&args.inputs, Origins::Joined)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut verdicts = Vec::new();
-    let store = args.state.as_deref().map(state::open).transpose()?;
-    let from = args.from.as_deref().map(state::open).transpose()?;
+    let opened = |folder: Option<&Path>| folder.map(state::open).transpose().map(|o| o.map(|o| o.store));
+    let store = opened(args.state.as_deref())?;
+    let from = opened(args.from.as_deref())?;
     let mut engine = match store.as_ref().or(from.as_ref()) {
         Some(store) => state::resume(store, settings, [], &mut verdicts)?,
         None => Engine::new(settings),

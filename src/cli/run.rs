@@ -7,7 +7,7 @@ use super::config::ServiceSetup;
 use super::source::SourceName;
 use super::{Code, Failure, state};
 use crate::alert::Alert;
-use crate::daemon::{self, Configuration, Wiring};
+use crate::daemon::{self, Configuration, Learnt, Wiring};
 use crate::sink::spool::{Latest, Queue};
 
 /// Runs in the foreground: takes observations as they come and delivers alerts.
@@ -43,7 +43,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let (configuration, settings) =
         Configuration::load(layers).map_err(|error| Failure::new(Code::Config, error))?;
     let (source, sources) = SourceName::open(&args.source, args.pace)?;
-    let store = state::open(&args.state.join(BASELINES))?;
+    let opened = state::open(&args.state.join(BASELINES))?;
+    let learnt = Learnt::of(&opened);
+    let store = opened.store;
     let mut verdicts = Vec::new();
     // What a run that was killed spooled after its last checkpoint is neither told nor numbered again.
     let spooled = Latest::of(&args.state.join(daemon::SPOOL_FOLDER), Queue::Alerts)
@@ -54,6 +56,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         state: args.state.clone(),
         configuration,
         store: Some(store),
+        learnt,
         checkpoint_every: args.checkpoint_every,
         host: host_name(),
         resumed: verdicts,

@@ -67,9 +67,7 @@ impl SourceName {
             Recorded::open(sources)?
         };
         let stream: Stream = match pace {
-            _ if sources.iter().any(Self::is_from_eslogger) => {
-                Box::new(WithUsers::new(recorded, login_name))
-            }
+            _ if sources.iter().any(Self::is_from_eslogger) => Box::new(WithUsers::new(recorded, login_name)),
             Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
             None => Box::new(recorded),
         };

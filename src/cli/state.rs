@@ -4,16 +4,16 @@ use std::path::Path;
 
 use super::{Code, Failure};
 use crate::alert::Alert;
-use crate::baseline::{Store, StoreError};
+use crate::baseline::{Opened, Store, StoreError};
 use crate::engine::{Engine, Settings, Verdict};
 
 /// Opens the store in a folder, and says what is odd about it.
-pub(super) fn open(folder: &Path) -> Result<Store, Failure> {
+pub(super) fn open(folder: &Path) -> Result<Opened, Failure> {
     let opened = Store::open(folder).map_err(|error| store_failure(&error))?;
     if let Some(aside) = &opened.set_aside {
         tracing::error!(store = %folder.display(), aside = %aside.display(), "the store could not be read and was set aside; learning begins anew");
     }
-    Ok(opened.store)
+    Ok(opened)
 }
 
 /// An engine that goes on from what the store holds, and knows of the events that left after that, the latest first.

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::Learnt;
 use super::vitals::Status;
 use crate::detect::Digest;
 use crate::exceptions::{Due, EXPIRES_SOON_DAYS};
@@ -15,6 +16,8 @@ use crate::observation::Timestamp;
 #[derive(Clone, Copy)]
 pub(super) enum Occasion<'a> {
     Started,
+    /// The daemon began without what was learnt.
+    BeganAnew(&'a Learnt),
     Heartbeat,
     Stopping,
     /// A sink's receiver refuses the sensor.
@@ -34,6 +37,19 @@ pub(super) enum Occasion<'a> {
 pub(super) fn event(occasion: &Occasion<'_>, status: &Status, now: jiff::Timestamp) -> String {
     let (kind, severity, summary) = match occasion {
         Occasion::Started => ("started", "info", "tidemark started".to_owned()),
+        Occasion::BeganAnew(Learnt::SetAside(aside)) => (
+            "store_reset",
+            "high",
+            format!(
+                "the store could not be read and was set aside as {}; learning begins anew",
+                aside.display()
+            ),
+        ),
+        Occasion::BeganAnew(Learnt::Nothing | Learnt::Kept) => (
+            "store_reset",
+            "medium",
+            "nothing is remembered of this Mac: it is new, or its store was removed".to_owned(),
+        ),
         Occasion::Heartbeat if status.reasons.is_empty() => {
             ("heartbeat", "info", "tidemark is running".to_owned())
         }

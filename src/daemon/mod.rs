@@ -47,7 +47,7 @@ pub use vitals::{Snapshot, Sources, Status};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::baseline::{Store, StoreError};
+use crate::baseline::{Opened, Store, StoreError};
 use crate::engine::{Engine, ResumeError, Tally, Verdict};
 use crate::observation::Observation;
 use crate::sink::SinkError;
@@ -92,6 +92,8 @@ pub struct Wiring {
     pub configuration: Configuration,
     /// Where the engine's state goes, now and then and at the end.
     pub store: Option<Store>,
+    /// What that store held when it was opened.
+    pub learnt: Learnt,
     /// How often the engine's state goes there while something is observed.
     pub checkpoint_every: Duration,
     /// The name of this Mac in events of the daemon's own.
@@ -100,6 +102,29 @@ pub struct Wiring {
     pub resumed: Vec<Verdict>,
     /// Where observations come from, in words.
     pub sources: Sources,
+}
+
+/// What was remembered of this Mac when the daemon began. Whoever removes a store hopes for a fortnight in which nothing is told, so its
+/// absence is told first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Learnt {
+    /// What the last run kept.
+    Kept,
+    /// Nothing: a new Mac, or one whose store was removed.
+    Nothing,
+    /// Nothing, since the store could not be read and was set aside here.
+    SetAside(PathBuf),
+}
+
+impl Learnt {
+    /// As the store was found.
+    pub fn of(opened: &Opened) -> Self {
+        match &opened.set_aside {
+            Some(aside) => Self::SetAside(aside.clone()),
+            None if opened.fresh => Self::Nothing,
+            None => Self::Kept,
+        }
+    }
 }
 
 /// What passes from the source, or from a signal, to the engine.

@@ -24,7 +24,7 @@ use super::metrics;
 use super::reload::Configuration;
 use super::sinks::Sinks;
 use super::vitals::{Notes, Snapshot, Vitals};
-use super::{ARCHIVE_FOLDER, DaemonError, Message, SPOOL_FOLDER, STATUS_FILE, Wiring};
+use super::{ARCHIVE_FOLDER, DaemonError, Learnt, Message, SPOOL_FOLDER, STATUS_FILE, Wiring};
 use crate::engine::{Engine, Tally};
 use crate::observation::Observation;
 use crate::sink::Archive;
@@ -35,7 +35,7 @@ pub(super) async fn supervise(
     engine: Engine,
     wiring: Wiring,
 ) -> Result<Tally, DaemonError> {
-    let Wiring { state, configuration, store, checkpoint_every, host, mut resumed, sources } = wiring;
+    let Wiring { state, configuration, store, learnt, checkpoint_every, host, mut resumed, sources } = wiring;
     let spool = Spool::open(&state.join(SPOOL_FOLDER), configuration.config().delivery.caps())?;
     let watch = spool.watch();
     let spool = Arc::new(Mutex::new(spool));
@@ -76,6 +76,9 @@ pub(super) async fn supervise(
         written: None,
     };
     service.tell(&Occasion::Started);
+    if learnt != Learnt::Kept {
+        service.tell(&Occasion::BeganAnew(&learnt));
+    }
 
     stop_on_signals(to_engine.clone())?;
     let mut hangup = signal(SignalKind::hangup())?;

@@ -89,6 +89,34 @@ fn a_store_that_was_damaged_is_set_aside_and_the_daemon_observes() {
         .flatten()
         .any(|entry| entry.file_name().to_string_lossy().starts_with("baselines.corrupt-"));
     assert!(aside);
+    assert_eq!(
+        store_resets(&home),
+        ["medium", "high"],
+        "a first start, and one with a store that could not be read"
+    );
+}
+
+#[test]
+fn a_start_that_remembers_the_mac_tells_of_no_reset_and_a_removed_store_is_told() {
+    let home = Home::new(FILE_SINK);
+    for _ in 0..2 {
+        let mut daemon = home.start();
+        daemon.feed(&departure(1, "2026-03-02T08:00:00.000000000Z"));
+        daemon.close();
+        assert!(daemon.end().0.success());
+    }
+    assert_eq!(store_resets(&home), ["medium"]);
+    fs::remove_dir_all(home.state().join("baselines")).unwrap();
+    let mut daemon = home.start();
+    daemon.close();
+    assert!(daemon.end().0.success());
+    assert_eq!(store_resets(&home), ["medium", "medium"]);
+}
+
+/// The severities of the health events that tell of a lost store, in the order in which they came.
+fn store_resets(home: &Home) -> Vec<String> {
+    let resets = home.health("store_reset").into_iter();
+    resets.map(|event| event["severity"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
