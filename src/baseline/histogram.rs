@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 /// Weights of byte counts in bins of half a bit of log2(1 + bytes), from 2^4 to 2^42, halved every half-life.
 ///
-/// Only occupied bins are kept: a subject's hours lie in 10 to 20 of the 76. Every weight is a whole number of [`QUANTUM`]s, in memory as on
+/// Only occupied bins are kept: a subject's hours lie in 10 to 20 of the 76. Every weight is a whole number of `QUANTUM`s, in memory as on
 /// disk, so that a weight takes four bytes and a Mac that was restored goes on from exactly what it had.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(try_from = "Stored")]

@@ -42,7 +42,7 @@ impl PartialEq for Quiet {
 pub struct OptionalStreams {
     /// Bytes in.
     pub received: Scales,
-    /// New flows, each taken as [`FLOW_UNIT`] bytes so that one histogram serves.
+    /// New flows, each taken as `FLOW_UNIT` bytes so that one histogram serves.
     pub flows: Scales,
 }
 

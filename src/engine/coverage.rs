@@ -22,7 +22,7 @@ pub struct Coverage {
     pub until: Option<Timestamp>,
     /// Observations by kind.
     pub seen: Seen,
-    /// Losses by the source that reported them; beyond [`SOURCES_KEPT`] names under `other`.
+    /// Losses by the source that reported them; beyond `SOURCES_KEPT` names under `other`.
     pub gaps: BTreeMap<Arc<str>, Lost>,
     /// Flows that ended.
     pub flows: Shares,
