@@ -43,7 +43,7 @@ fn packets_and_wire_bytes_agree_with_arkime() {
     for capture in captures {
         assemble(&folder, capture, &mut flows);
     }
-    let (mut total, mut equal) = (0, 0);
+    let (mut total, mut equal, mut rows, mut equal_rows) = (0, 0, 0, 0);
     for (ends, expected) in &sessions {
         let seen = flows.get(ends).map(Vec::as_slice).unwrap_or_default();
         let (_, transport, ..) = ends;
@@ -55,12 +55,15 @@ fn packets_and_wire_bytes_agree_with_arkime() {
         };
         total += sessions;
         equal += found;
+        rows += expected.len();
+        equal_rows += one_by_one;
         if found < sessions {
             println!("{ends:?}\n  arkime   {expected:?}\n  tidemark {seen:?}");
         }
     }
-    println!("of {total} TCP and UDP sessions {equal} are equal");
+    println!("of {rows} rows {equal_rows} are equal one by one; of {total} TCP and UDP sessions {equal} are");
     assert!(total > 200, "only {total} sessions were read");
+    assert!(equal_rows * 100 >= rows * 95, "{equal_rows} of {rows} rows agree one by one");
     assert!(equal * 100 >= total * 97, "{equal} of {total} sessions agree");
 }
 
