@@ -119,6 +119,13 @@ pub fn render(status: &Status) -> String {
     for sink in &status.sinks {
         family.of(&[("sink", &sink.name)], sink.retries);
     }
+    let mut family = text.counter(
+        "forwarded_events_repeated_total",
+        "Events sent again since the receiver went away shortly after it had taken them.",
+    );
+    for sink in &status.sinks {
+        family.of(&[("sink", &sink.name)], sink.repeated);
+    }
     if let Some(engine) = &status.engine {
         engine_metrics(&mut text, engine);
     }
