@@ -186,7 +186,7 @@ fn read(bytes: &[u8]) -> Result<Road, ResumeError> {
     }
     let wrong = |error: &dyn std::fmt::Display| ResumeError::Road(error.to_string());
     let mut json = Vec::new();
-    // Earlier versions wrote gzip.
+    // The first states were compressed with gzip.
     if bytes.starts_with(&GZIP) {
         GzDecoder::new(bytes).take(MOST_BYTES).read_to_end(&mut json)
     } else {
