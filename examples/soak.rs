@@ -103,13 +103,17 @@ fn load(seconds: u64, burst: bool) -> bool {
         let warm_cost = Arc::clone(&warm_cost);
         let mut world = World::new(Size::PROMISED, start());
         // The programs and the first update of each flow are there before the clock starts.
-        let warm: Vec<Observation> = world.by_ref().take(2_000 + 300_000).collect();
-        produced.store(warm.len() as u64, Ordering::Relaxed);
+        let mut warming = 2_000 + 300_000;
         let mut clock: Option<Instant> = None;
         let mut departures = 0_u32;
         let mut waiting: Vec<Observation> = Vec::new();
         let mut due = 0.0;
-        warm.into_iter().chain(std::iter::from_fn(move || {
+        std::iter::from_fn(move || {
+            if warming > 0 {
+                warming -= 1;
+                produced.fetch_add(1, Ordering::Relaxed);
+                return world.next();
+            }
             if let Some(observation) = waiting.pop() {
                 produced.fetch_add(1, Ordering::Relaxed);
                 return Some(observation);
@@ -142,7 +146,7 @@ fn load(seconds: u64, burst: bool) -> bool {
             }
             produced.fetch_add(1, Ordering::Relaxed);
             world.next()
-        }))
+        })
     };
     let rig = Rig::new();
     let latencies = rig.follow(handed);
