@@ -18,9 +18,9 @@ impl<T: Default> FlowTable<T> {
         let wire = u64::from(packet.wire_length);
         self.account.packets = self.account.packets.saturating_add(1);
         self.account.wire_bytes = self.account.wire_bytes.saturating_add(wire);
-        match walk(packet.link_type, &packet.data, packet.wire_length) {
-            Ok(walked) => self.walked(packet, &walked, tell),
-            Err(reason) => self.account.undecoded.of(reason).add(1, wire),
+        match &walk(packet.link_type, &packet.data, packet.wire_length) {
+            Ok(walked) => self.walked(packet, walked, tell),
+            Err(reason) => self.account.undecoded.of(*reason).add(1, wire),
         }
     }
 
