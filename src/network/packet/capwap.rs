@@ -9,12 +9,15 @@ impl<'a> Datagram<'a> {
     /// The port must be that of CAPWAP, and the bytes must lead to an IP packet. Unlike the tunnels that [`walk`](super::walk) enters,
     /// which only the system can build, any program can send this datagram: whoever knows that a process sent it must take it for what
     /// it is, or that process could say of itself where it sends to.
+    #[inline]
     pub fn inside_capwap(&self) -> Option<Walk<'a>> {
         let is_capwap = self.transport == Transport::Udp
             && (self.destination.port() == DATA_PORT || self.source.port() == DATA_PORT);
-        if !is_capwap || self.first_of.is_some() {
-            return None;
-        }
+        if is_capwap && self.first_of.is_none() { self.tunnelled_frame() } else { None }
+    }
+
+    #[cold]
+    fn tunnelled_frame(&self) -> Option<Walk<'a>> {
         match data(Layer::new(self.payload, self.wire_payload)).ok()? {
             Walk::Datagram(datagram) => Some(Walk::Datagram(Datagram { tunnelled: true, ..datagram })),
             fragment @ Walk::LaterFragment(_) => Some(fragment),
