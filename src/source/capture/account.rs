@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::window::{Shortage, Window};
-use crate::observation::{Gap, LinkType, Observation, Origin, Packet, Timestamp};
+use crate::observation::{Gap, LinkType, Origin, Packet, Timestamp};
 use crate::source::packet_tap::{Header, Names, Next};
 use crate::source::{Position, SourceReport};
 

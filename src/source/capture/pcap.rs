@@ -1,7 +1,5 @@
 //! pcap: one link type, one clock, a header of 16 bytes in front of each frame (draft-ietf-opsawg-pcap).
 
-use bytes::Bytes;
-
 use crate::observation::{Direction, LinkType, Observation, Packet, PacketOwner, Timestamp};
 
 use super::account::{Account, Stop, may_be_tapped};
