@@ -94,7 +94,7 @@ impl<T: Default> FlowTable<T> {
     }
 
     /// The flow of the same ends that only packets have shown so far.
-    fn packets_of(&self, report: &FlowReport) -> Option<Slot> {
+    fn packets_of(&mut self, report: &FlowReport) -> Option<Slot> {
         let (local, remote) = (plain(report.local), plain(report.remote));
         let (key, source_is_low) = Key::new(report.origin, report.transport, local, remote);
         let sighting = Sighting { key, source_is_low, direction: Some(Direction::Outbound), pid: report.pid };
