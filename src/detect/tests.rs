@@ -461,7 +461,7 @@ fn a_broken_document_is_refused_with_its_line() {
     assert!(matches!(Transfer::read("{}"), Err(TransferError::Header)));
     let mut mac = Mac::new(Settings::default());
     mac.live(2);
-    let text = mac.detector.export().to_text().replace("\"state\":\"03", "\"state\":\"zz");
+    let text = mac.detector.export().to_text().replace("\"state\":\"04", "\"state\":\"zz");
     let error = Transfer::read(&text).unwrap_err();
     assert!(error.to_string().starts_with("line 2"), "{error}");
 }
