@@ -503,15 +503,28 @@ fn a_channel_that_is_switched_on_later_begins_to_learn() {
 }
 
 #[test]
-fn on_the_first_day_of_a_mac_that_learns_a_great_upload_waits_and_is_learnt() {
+fn on_the_first_day_of_a_mac_that_learns_a_great_upload_is_what_an_unknown_program_may_do() {
     let mut mac = Mac::new(Settings::default());
     let backup = subject("TEAM:backup", None);
     mac.wait(2);
     assert_eq!(mac.send(&backup, APP, tls(), "backup.example", 20_000_000_000), None);
-    assert!(mac.detector.summary().held_while_learning >= 1);
     mac.wait(24 * 8);
     let again = mac.send(&backup, APP, tls(), "backup.example", 20_000_000_000);
     assert_eq!(again, None, "what nobody could judge was taken for usual");
+    // The same by a program that appears once the Mac knows its own is told.
+    let other = subject("TEAM:other", None);
+    assert!(mac.send(&other, APP, tls(), "elsewhere.example", 20_000_000_000).is_some());
+}
+
+#[test]
+fn what_is_high_leaves_from_the_first_hour() {
+    let mut mac = Mac::new(Settings::default());
+    mac.wait(1);
+    let irc_on_443 = ProtocolUse::new(Protocol::Irc, 443, Some(Protocol::Tls));
+    let by_a_stranger = subject("apple:curl", Some("ABCDE12345:com.example.New"));
+    let finding = mac.send(&by_a_stranger, TOOL, irc_on_443, "irc.example", 2_000_000).expect("a finding");
+    assert!(finding.severity >= Severity::High, "{finding:?}");
+    assert_eq!(finding.mac_state, BaselineState::Learning);
 }
 
 #[test]
