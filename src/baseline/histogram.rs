@@ -107,6 +107,16 @@ impl Histogram {
             .sum()
     }
 
+    /// The upper edge, in bits, of the highest bin that has at least this much weight in and above it.
+    pub fn largest(&self, weight: f64) -> Option<f64> {
+        let mut above = 0.0;
+        let reached = self.descending().find(|&(_, own)| {
+            above += own;
+            above >= weight
+        });
+        reached.map(|(bin, _)| edge(bin + 1))
+    }
+
     /// Adds another histogram of the same stream, both decayed to the later of their days. Commutative. Where a bin would hold more than a
     /// bin can, as after merging hundreds of Macs, all weights are lowered alike: the whole counts as fewer windows of the same shape.
     pub fn merge(&mut self, other: &Self, half_life_days: f64) {

@@ -93,7 +93,10 @@ impl Tail {
 
 /// log10 of the probability of a value at least as large as `bits`, from −60 to 0.
 pub fn log10_p(histogram: &Histogram, prior: &Prior, bits: f64) -> f64 {
-    let tail = Tail::of(histogram, prior);
+    log10_p_under(&Tail::of(histogram, prior), histogram, prior, bits)
+}
+
+fn log10_p_under(tail: &Tail, histogram: &Histogram, prior: &Prior, bits: f64) -> f64 {
     let log_p = if bits > tail.edge {
         let reach = libm::log10(tail.scale) - libm::log10(tail.scale + bits - tail.edge);
         libm::log10(tail.mass / tail.total) + tail.shape * reach
@@ -103,6 +106,21 @@ pub fn log10_p(histogram: &Histogram, prior: &Prior, bits: f64) -> f64 {
     };
     let floor = FLOOR_WEIGHT * prior.survival(bits) / (histogram.total() + FLOOR_WEIGHT);
     log_p.max(libm::log10(floor.max(LEAST_P))).max(LEAST_LOG10_P)
+}
+
+/// log10 of the probability of a value at least as large as `bits`, from −60 to 0: [`log10_p`], but no less than what ranks alone say.
+///
+/// Of N windows that could have come in any order the next is larger than all with probability 1/(N + 1), whatever their distribution. Where
+/// more than a tenth of a subject's windows lie in its topmost bin, as with few windows or even ones, the tail of [`log10_p`] begins above that bin and
+/// holds nothing but the prior: just above its own largest value a subject that sends much would be measured by what images in general send.
+/// Beyond that value the bound falls as the tail does.
+pub fn log10_p_by_rank(histogram: &Histogram, prior: &Prior, bits: f64) -> f64 {
+    let tail = Tail::of(histogram, prior);
+    let p = log10_p_under(&tail, histogram, prior, bits);
+    let Some(largest) = histogram.largest(LARGEST_WEIGHT) else { return p };
+    let beyond = (bits - largest).max(0.0);
+    let fall = tail.shape * (libm::log10(tail.scale) - libm::log10(tail.scale + beyond));
+    p.max(fall - libm::log10(histogram.total() + 1.0))
 }
 
 /// A value, in bits, up to which [`log10_p`] is at least −[`QUIET`]: with fewer a window is no news for its subject, whatever else there is.
@@ -119,7 +137,7 @@ pub fn quantile(histogram: &Histogram, prior: &Prior, p: f64) -> f64 {
     let (mut low, mut high) = (0.0, QUANTILE_CEILING_BITS);
     for _ in 0..QUANTILE_STEPS {
         let middle = f64::midpoint(low, high);
-        if log10_p(histogram, prior, middle) > target { low = middle } else { high = middle }
+        if log10_p_by_rank(histogram, prior, middle) > target { low = middle } else { high = middle }
     }
     high
 }
@@ -134,6 +152,9 @@ const PRIOR_SHAPE: f64 = 10.0;
 const PRIOR_EXCESS_BITS: f64 = 1.2;
 /// Weight of the prior's own survival as a lower bound: never more certain than this.
 const FLOOR_WEIGHT: f64 = 0.5;
+/// The weight from which on windows make a subject's largest value: more than two that were over the alert threshold and that nobody judged (a
+/// tenth each), which must not hide their like, and no more than one of two half-lives ago.
+const LARGEST_WEIGHT: f64 = 0.25;
 /// −log10 of the probability down to which a window is quiet: 99 of 100 windows are.
 pub const QUIET: f64 = 2.0;
 /// Taken off a quiet value for the rounding of its computation.
@@ -191,6 +212,24 @@ mod tests {
     }
 
     #[test]
+    fn a_little_more_than_ever_is_as_probable_as_its_rank_says() {
+        let priors = Priors::builtin();
+        // Three backups of ten gigabytes; the prior has one such day in a thousand.
+        let history = learnt(&[10_000_000_000; 3]);
+        let p = |gigabytes: u64| log10_p_by_rank(&history, &priors.out.day, bits(gigabytes * 1_000_000_000));
+        assert!(p(13) > -1.0 && log10_p(&history, &priors.out.day, bits(13_000_000_000)) < -2.0, "{}", p(13));
+        assert!(p(1_000) < -2.0, "{}", p(1_000));
+    }
+
+    #[test]
+    fn what_nobody_judged_is_no_largest_value() {
+        let priors = Priors::builtin();
+        let mut history = learnt(&[20_000; 20]);
+        history.learn(bits(1_000_000_000), 0.1, 0, 30.0);
+        assert!(log10_p_by_rank(&history, &priors.out.day, bits(1_000_000_000)) < -2.0);
+    }
+
+    #[test]
     fn weights_that_are_none_make_no_prior() {
         assert_eq!(Prior::new(&[1.0; 75]), Err(InvalidPrior));
         assert_eq!(Prior::new(&[0.0; 76]), Err(InvalidPrior));
@@ -210,9 +249,11 @@ mod tests {
         fn a_larger_value_is_never_more_probable(values in prop::collection::vec(0u64..1 << 40, 0..60), low in 0.0..48.0f64, step in 0.0..5.0f64) {
             let priors = Priors::builtin();
             let history = learnt(&values);
-            let (p, q) = (log10_p(&history, &priors.out.day, low), log10_p(&history, &priors.out.day, low + step));
-            prop_assert!(q <= p + 1e-9, "{p} then {q}");
-            prop_assert!((-60.0..=0.0).contains(&q));
+            for log10_p in [log10_p, log10_p_by_rank] {
+                let (p, q) = (log10_p(&history, &priors.out.day, low), log10_p(&history, &priors.out.day, low + step));
+                prop_assert!(q <= p + 1e-9, "{p} then {q}");
+                prop_assert!((-60.0..=0.0).contains(&q));
+            }
         }
     }
 }
