@@ -18,6 +18,8 @@ pub struct Histogram {
     halvings: u8,
     /// The host day of the latest decay.
     day: u32,
+    /// How much of all weights, in units, nobody has judged ([`Histogram::doubt`]).
+    unjudged: u32,
     /// Weights of the occupied bins in units, in ascending order.
     quanta: Box<[u32]>,
     /// Sum of the weights in bin order, so that it is the same after a store and a load.
@@ -50,7 +52,7 @@ impl Histogram {
     pub fn decay_to(&mut self, day: u32, half_life_days: f64) {
         if day > self.day && !self.is_empty() {
             let decay = libm::exp2(-f64::from(day - self.day) / half_life_days);
-            self.change(|_, weight| weight * decay);
+            self.change(decay, None);
         }
         self.day = self.day.max(day);
     }
@@ -70,7 +72,22 @@ impl Histogram {
             quanta.insert(index, 0);
             self.quanta = quanta.into_boxed_slice();
         }
-        self.change(|at, kept| if at == index { (kept + weight).max(0.0) } else { kept });
+        self.change(1.0, Some((index, weight)));
+    }
+
+    /// Of what was learnt, this weight was over the alert threshold, and nobody has said what it was.
+    pub fn doubt(&mut self, weight: f64) {
+        self.unjudged = self.unjudged.saturating_add(rounded(weight / self.unit()));
+    }
+
+    /// Somebody has said what this weight was.
+    pub fn judged(&mut self, weight: f64) {
+        self.unjudged = self.unjudged.saturating_sub(rounded(weight / self.unit()));
+    }
+
+    /// How much weight nobody has judged.
+    pub fn unjudged(&self) -> f64 {
+        f64::from(self.unjudged) * self.unit()
     }
 
     /// Sum of all weights: the effective number of windows.
@@ -107,16 +124,6 @@ impl Histogram {
             .sum()
     }
 
-    /// The upper edge, in bits, of the highest bin that has at least this much weight in and above it.
-    pub fn largest(&self, weight: f64) -> Option<f64> {
-        let mut above = 0.0;
-        let reached = self.descending().find(|&(_, own)| {
-            above += own;
-            above >= weight
-        });
-        reached.map(|(bin, _)| edge(bin + 1))
-    }
-
     /// Adds another histogram of the same stream, both decayed to the later of their days. Commutative. Where a bin would hold more than a
     /// bin can, as after merging hundreds of Macs, all weights are lowered alike: the whole counts as fewer windows of the same shape.
     pub fn merge(&mut self, other: &Self, half_life_days: f64) {
@@ -132,10 +139,12 @@ impl Histogram {
         }
         let largest = sums.iter().copied().fold(0.0, f64::max);
         let share = if largest > MOST_WEIGHT { MOST_WEIGHT / largest } else { 1.0 };
+        let unjudged = (self.unjudged() + theirs.unjudged()) * share;
         let occupied = self.occupied() | theirs.occupied();
         let of_bin = |(bin, sum): (usize, &f64)| (occupied >> bin & 1 == 1).then_some(*sum * share);
         self.occupy(occupied);
         self.keep(&sums.iter().enumerate().filter_map(of_bin).collect::<Vec<_>>());
+        self.unjudged = rounded(unjudged / self.unit());
     }
 
     /// The host day of the latest decay.
@@ -166,16 +175,19 @@ impl Histogram {
         unit(self.halvings)
     }
 
-    /// Changes every weight, given with its place among the occupied bins, and brings all to whole units.
-    fn change(&mut self, changed: impl Fn(usize, f64) -> f64) {
+    /// Multiplies every weight, adds to the one at a place among the occupied bins, and brings all to whole units.
+    fn change(&mut self, decay: f64, added: Option<(usize, f64)>) {
         let before = self.unit();
-        let weights =
-            || self.quanta.iter().enumerate().map(|(at, quanta)| changed(at, f64::from(*quanta) * before));
-        self.halvings = halvings(weights().fold(0.0, f64::max));
+        let changed = |(at, quanta): (usize, u32)| {
+            let more = added.filter(|&(place, _)| place == at).map_or(0.0, |(_, weight)| weight);
+            (f64::from(quanta) * before * decay + more).max(0.0)
+        };
+        self.halvings = halvings(self.quanta.iter().copied().enumerate().map(changed).fold(0.0, f64::max));
         let after = self.unit();
         for (at, quanta) in self.quanta.iter_mut().enumerate() {
-            *quanta = rounded(changed(at, f64::from(*quanta) * before) / after);
+            *quanta = rounded(changed((at, *quanta)) / after);
         }
+        self.unjudged = rounded(f64::from(self.unjudged) * before * decay / after);
         self.sum_up();
     }
 
@@ -208,7 +220,8 @@ impl Histogram {
 /// What is stored: which bins are occupied, their weights in units, the day.
 #[derive(Deserialize)]
 struct Stored {
-    /// One bit a bin, and above them the halvings of the unit. Before version 4 of a subject there were none, which is the coarsest unit.
+    /// One bit a bin; above them the halvings of the unit, in 4 bits, and the unjudged weight, in 32. Before version 4 of a subject both were zero:
+    /// the coarsest unit, and nothing known of what was judged.
     occupied: u128,
     quanta: Box<[u32]>,
     day: u32,
@@ -216,7 +229,8 @@ struct Stored {
 
 impl Serialize for Histogram {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let occupied = u128::from(self.halvings) << Self::BINS | self.occupied();
+        let beside = u128::from(self.unjudged) << HALVINGS_BITS | u128::from(self.halvings);
+        let occupied = beside << Self::BINS | self.occupied();
         (occupied, &self.quanta, self.day).serialize(serializer)
     }
 }
@@ -226,12 +240,14 @@ impl TryFrom<Stored> for Histogram {
 
     fn try_from(stored: Stored) -> Result<Self, Unsound> {
         let Stored { occupied, quanta, day } = stored;
-        let halvings = u8::try_from(occupied >> Self::BINS).map_err(|_| Unsound)?;
+        let beside = occupied >> Self::BINS;
+        let unjudged = u32::try_from(beside >> HALVINGS_BITS).map_err(|_| Unsound)?;
+        let halvings = u8::try_from(beside & ((1 << HALVINGS_BITS) - 1)).map_err(|_| Unsound)?;
         let occupied = occupied & ((1 << Self::BINS) - 1);
         if halvings > MOST_HALVINGS || occupied.count_ones() as usize != quanta.len() {
             return Err(Unsound);
         }
-        let mut histogram = Self { day, quanta, halvings, ..Self::default() };
+        let mut histogram = Self { day, quanta, halvings, unjudged, ..Self::default() };
         histogram.occupy(occupied);
         histogram.sum_up();
         Ok(histogram)
@@ -296,6 +312,8 @@ const COARSEST_UNIT: f64 = 1.0 / 4_194_304.0;
 /// histories of 3,000 values, the coarsest unit alone moved log10 of a probability by up to 7.8 · 10^−6, this by 1.9 · 10^−7, where 10^−6 is asked for
 /// (`scripts/volume_vectors.py`).
 const MOST_HALVINGS: u8 = 5;
+/// Bits that the halvings take where they are stored.
+const HALVINGS_BITS: u32 = 4;
 /// How many units a bin holds, 2^32.
 const UNITS_OF_A_BIN: f64 = 4_294_967_296.0;
 /// The most that a bin holds, in windows.

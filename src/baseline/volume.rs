@@ -110,17 +110,24 @@ fn log10_p_under(tail: &Tail, histogram: &Histogram, prior: &Prior, bits: f64) -
 
 /// log10 of the probability of a value at least as large as `bits`, from −60 to 0: [`log10_p`], but no less than what ranks alone say.
 ///
-/// Of N windows that could have come in any order the next is larger than all with probability 1/(N + 1), whatever their distribution. Where
-/// more than a tenth of a subject's windows lie in its topmost bin, as with few windows or even ones, the tail of [`log10_p`] begins above that bin and
-/// holds nothing but the prior: just above its own largest value a subject that sends much would be measured by what images in general send.
-/// Beyond that value the bound falls as the tail does.
+/// Of N windows that could have come in any order the next is larger than all with probability 1/(N + 1), whatever their distribution. Where a
+/// subject's topmost windows lie in one bin and are more than a tenth of all, as with few windows or even ones, the tail of [`log10_p`] begins above
+/// that bin and holds next to nothing but the prior: a subject that sends much would be measured, just above its own largest value, by what images in
+/// general send. From the edge of the tail on the bound falls as the tail does. Windows that were over the alert threshold and that nobody judged have
+/// no rank: what comes again and again stays as rare as the tail says until somebody calls it benign.
 pub fn log10_p_by_rank(histogram: &Histogram, prior: &Prior, bits: f64) -> f64 {
     let tail = Tail::of(histogram, prior);
     let p = log10_p_under(&tail, histogram, prior, bits);
-    let Some(largest) = histogram.largest(LARGEST_WEIGHT) else { return p };
-    let beyond = (bits - largest).max(0.0);
+    // The tail ends at the bin that is too heavy for it.
+    let below = histogram.descending().find(|&(bin, _)| edge(bin + 1) <= tail.edge);
+    let heavy = below.filter(|&(bin, _)| edge(bin + 1) >= tail.edge).map_or(0.0, |(_, weight)| weight);
+    let weight = (heavy - histogram.unjudged()).min(1.0);
+    if weight <= 0.0 {
+        return p;
+    }
+    let beyond = (bits - tail.edge).max(0.0);
     let fall = tail.shape * (libm::log10(tail.scale) - libm::log10(tail.scale + beyond));
-    p.max(fall - libm::log10(histogram.total() + 1.0))
+    p.max(libm::log10(weight / (histogram.total() + 1.0)) + fall)
 }
 
 /// A value, in bits, up to which [`log10_p`] is at least −[`QUIET`]: with fewer a window is no news for its subject, whatever else there is.
@@ -152,9 +159,6 @@ const PRIOR_SHAPE: f64 = 10.0;
 const PRIOR_EXCESS_BITS: f64 = 1.2;
 /// Weight of the prior's own survival as a lower bound: never more certain than this.
 const FLOOR_WEIGHT: f64 = 0.5;
-/// The weight from which on windows make a subject's largest value: more than two that were over the alert threshold and that nobody judged (a
-/// tenth each), which must not hide their like, and no more than one of two half-lives ago.
-const LARGEST_WEIGHT: f64 = 0.25;
 /// −log10 of the probability down to which a window is quiet: 99 of 100 windows are.
 pub const QUIET: f64 = 2.0;
 /// Taken off a quiet value for the rounding of its computation.
@@ -222,11 +226,17 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_judged_is_no_largest_value() {
+    fn what_nobody_judged_has_no_rank() {
         let priors = Priors::builtin();
-        let mut history = learnt(&[20_000; 20]);
-        history.learn(bits(1_000_000_000), 0.1, 0, 30.0);
-        assert!(log10_p_by_rank(&history, &priors.out.day, bits(1_000_000_000)) < -2.0);
+        let mut history = learnt(&[20_000; 5]);
+        for _ in 0..20 {
+            history.learn(bits(1_000_000_000), 0.1, 0, 30.0);
+            history.doubt(0.1);
+        }
+        let again = |history: &Histogram| log10_p_by_rank(history, &priors.out.day, bits(2_000_000_000));
+        assert!(again(&history) < -2.0, "{}", again(&history));
+        history.judged(2.0);
+        assert!(again(&history) > -1.5, "{}", again(&history));
     }
 
     #[test]

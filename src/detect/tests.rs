@@ -235,7 +235,7 @@ fn a_suppressed_finding_moves_nothing_and_alerts_once_when_its_exception_ends() 
     mac.wait(24);
     let mut alerts = 0;
     for n in 0..4 {
-        let bytes = if n == 0 { 3_000_000_000 } else { 2_000_000 };
+        let bytes = if n == 0 { 300_000_000_000 } else { 2_000_000 };
         let finding = mac.send(&curl(), TOOL, tls(), &format!("end{n}.example"), bytes);
         alerts += u32::from(finding.is_some());
     }
@@ -517,12 +517,10 @@ fn on_the_first_day_of_a_mac_that_learns_a_great_upload_is_what_an_unknown_progr
 }
 
 #[test]
-fn what_is_high_leaves_from_the_first_hour() {
+fn what_is_high_leaves_while_the_mac_learns() {
     let mut mac = Mac::new(Settings::default());
-    mac.wait(1);
-    let irc_on_443 = ProtocolUse::new(Protocol::Irc, 443, Some(Protocol::Tls));
-    let by_a_stranger = subject("apple:curl", Some("ABCDE12345:com.example.New"));
-    let finding = mac.send(&by_a_stranger, TOOL, irc_on_443, "irc.example", 2_000_000).expect("a finding");
+    mac.live(2);
+    let finding = mac.send(&curl(), TOOL, tls(), "paste.example", 50_000_000_000).expect("a finding");
     assert!(finding.severity >= Severity::High, "{finding:?}");
     assert_eq!(finding.mac_state, BaselineState::Learning);
 }
