@@ -38,7 +38,7 @@ impl Identifier {
     /// Begins a flow.
     pub fn begin(&mut self, start: &Start, identified: &mut Identified) -> Inspection {
         identified.port_protocol = ports::suggestion(start.transport, start.server.port())
-            .or_else(|| ports::suggestion(start.transport, start.client.port()));
+            .or_else(|| ports::client_suggestion(start.transport, start.client.port()));
         identified.resolved_name = self.names.name_of(start.origin, start.server.ip()).cloned();
         let by_number = match start.transport {
             Transport::Tcp | Transport::Udp => {
