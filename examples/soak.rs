@@ -223,6 +223,7 @@ impl Rig {
             host: "soak".to_owned(),
             resumed: Vec::new(),
             sources: Sources::default(),
+            watch: tidemark::source::live::SourceWatch::default(),
         };
         let over = Arc::new(AtomicBool::new(false));
         let sampler = {

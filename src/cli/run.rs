@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::config::ServiceSetup;
-use super::source::SourceName;
+use super::source::{Opened, SourceName};
 use super::{Code, Failure, state};
 use crate::alert::Alert;
 use crate::daemon::{self, Configuration, Learnt, Wiring};
@@ -21,7 +21,8 @@ use crate::sink::spool::{Latest, Queue};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// Where observations come from: `live` (this Mac), `recording:FILE` or `eslogger:-` (standard input). Several recordings merge by time.
+    /// Where observations come from: `live` (this Mac), `recording:FILE`, `eslogger:-` (standard input), or `follow:FILE`, a file or a FIFO that another
+    /// program writes to. Several recordings merge by time; what is followed comes as it comes, and is waited for where it ends.
     #[arg(long, value_name = "SOURCE", default_value = "live")]
     source: Vec<SourceName>,
     /// Takes a recording as fast as it was made (1), or so many times as fast; without it, as fast as it can be read.
@@ -42,7 +43,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let layers = args.service.layers();
     let (configuration, settings) =
         Configuration::load(layers).map_err(|error| Failure::new(Code::Config, error))?;
-    let (source, sources) = SourceName::open(&args.source, args.pace)?;
+    let Opened { stream, sources, watch } = SourceName::open(&args.source, args.pace)?;
     let opened = state::open(&args.state.join(BASELINES))?;
     let learnt = Learnt::of(&opened);
     let store = opened.store;
@@ -61,8 +62,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         host: host_name(),
         resumed: verdicts,
         sources,
+        watch,
     };
-    let tally = daemon::run(source, engine, wiring).map_err(|error| Failure::new(Code::Io, error))?;
+    let tally = daemon::run(stream, engine, wiring).map_err(|error| Failure::new(Code::Io, error))?;
     tracing::info!(observations = tally.observations, "stopped");
     Ok(())
 }

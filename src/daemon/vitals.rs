@@ -15,6 +15,7 @@ use crate::engine::{Coverage, Engine};
 use crate::network::{Protocol, TableReport};
 use crate::sink::spool::{SpoolStatus, SpoolWatch};
 use crate::sink::{SinkState, SinkStatus};
+use crate::source::live::{Condition, SourceState, SourceWatch};
 
 /// How the daemon does.
 #[derive(Debug, Clone, Serialize)]
@@ -58,6 +59,8 @@ pub struct Sources {
     pub refused: Vec<String>,
     /// What cannot be seen, in words.
     pub blind_spots: Vec<String>,
+    /// How each does that is begun anew when it ends, by name.
+    pub each: BTreeMap<Arc<str>, SourceState>,
 }
 
 /// What the engine knows at one moment.
@@ -117,6 +120,7 @@ pub(super) struct Vitals {
     pub(super) began: Instant,
     pub(super) host: Arc<str>,
     pub(super) watch: SpoolWatch,
+    pub(super) watched: SourceWatch,
     pub(super) sinks: SinkStates,
     pub(super) lost: Lost,
     pub(super) accepted: Accepted,
@@ -146,7 +150,7 @@ impl Vitals {
             reasons: Vec::new(),
             uptime_seconds: self.began.elapsed().as_secs(),
             usage: resources::usage(),
-            sources: notes.sources.clone(),
+            sources: Sources { each: self.watched.read(), ..notes.sources.clone() },
             configured: notes.configured.clone(),
             spool: self.watch.status(),
             sinks: self.sinks.read(),
@@ -193,6 +197,11 @@ fn reasons(status: &Status, notes: &Notes) -> Vec<String> {
             SinkState::Idle | SinkState::Sending => {}
         }
     }
+    for (name, source) in status.sources.each.iter().filter(|(_, source)| source.condition == Condition::Away)
+    {
+        let why = source.why.as_deref().unwrap_or("no reason given");
+        reasons.push(format!("source {name} is away since {}: {why}", source.since));
+    }
     if let Some(error) = &notes.reload_error {
         reasons.push(format!(
             "the configuration on the disk is refused, the last good one is in force: {error}"
@@ -237,6 +246,7 @@ pub(super) fn sample() -> Status {
         began: Instant::now(),
         host: Arc::from("mac-0123456789.example.com"),
         watch: spool.watch(),
+        watched: SourceWatch::default(),
         sinks: SinkStates::default(),
         lost: Lost::default(),
         accepted: Accepted::default(),

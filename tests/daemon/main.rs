@@ -16,3 +16,4 @@ mod faults;
 mod privacy;
 mod reload;
 mod rig;
+mod sources;

@@ -34,6 +34,7 @@ impl Rig {
             began: Instant::now(),
             host: Arc::from("mac"),
             watch: spool.watch(),
+            watched: crate::source::live::SourceWatch::default(),
             sinks: SinkStates::default(),
             lost: Lost::default(),
             accepted: Accepted::default(),
