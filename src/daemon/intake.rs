@@ -34,13 +34,30 @@ pub(super) struct Intake {
     followers: broadcast::Sender<Arc<str>>,
 }
 
-/// Events that found no room in memory while the spool could not be written.
+/// What the disk does not take.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lost(Arc<AtomicU64>);
+pub(super) struct Lost {
+    /// Events that found no room in memory.
+    lost: Arc<AtomicU64>,
+    /// Events that wait in memory after the disk refused them.
+    held: Arc<AtomicU64>,
+}
 
 impl Lost {
     pub(super) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, events: u64) {
+        self.lost.fetch_add(events, Ordering::Relaxed);
+    }
+
+    fn hold(&self, events: usize) {
+        self.held.store(events as u64, Ordering::Relaxed);
     }
 }
 
@@ -120,15 +137,17 @@ impl Intake {
         self.observed = 0;
         if let Err(error) = self.write() {
             tracing::error!(%error, waiting = self.pending.len(), "alerts cannot be spooled; they wait in memory");
+            self.lost.hold(self.pending.len());
             return;
         }
+        self.lost.hold(0);
         self.keep();
     }
 
     /// The end: what still waits is lost. Gives all that was lost.
     pub(super) fn give_up(self) -> u64 {
         let left = self.pending.len() as u64;
-        self.lost.0.fetch_add(left, Ordering::Relaxed);
+        self.lost.add(left);
         self.lost.count()
     }
 
@@ -189,7 +208,7 @@ impl Intake {
         if self.pending.len() < MOST_HELD {
             self.pending.push_back((queue, line));
         } else {
-            self.lost.0.fetch_add(1, Ordering::Relaxed);
+            self.lost.add(1);
         }
     }
 }
@@ -269,12 +288,12 @@ mod tests {
             (0..=MOST_HELD).map(|_| Verdict::Alert(Box::new(samples::plain()))).collect();
         place.intake.take(&mut verdicts);
         assert!(place.intake.has_unspooled(), "a checkpoint would remember what is nowhere");
-        assert_eq!(place.intake.lost.count(), 1);
+        assert_eq!((place.intake.lost.count(), place.intake.lost.held()), (1, MOST_HELD as u64));
         assert_eq!(Archived::of(&place.folder.path().join("findings")).unwrap().count(), 0);
         std::fs::create_dir(&spool).unwrap();
         place.intake.commit();
         assert!(!place.intake.is_waiting());
-        assert_eq!(spooled(&place), MOST_HELD as u64);
+        assert_eq!((spooled(&place), place.intake.lost.held()), (MOST_HELD as u64, 0));
         assert_eq!(place.accepted.status().not_kept, 1);
         assert_eq!(place.intake.give_up(), 1);
     }

@@ -120,6 +120,13 @@ pub fn render(status: &Status) -> String {
     for sink in &status.sinks {
         family.of(&[("sink", &sink.name)], sink.retries);
     }
+    let mut family = text.counter(
+        "forwarded_events_repeated_total",
+        "Events sent again since the receiver went away shortly after it had taken them.",
+    );
+    for sink in &status.sinks {
+        family.of(&[("sink", &sink.name)], sink.repeated);
+    }
     let sources = &status.sources.each;
     let mut family = text
         .gauge("source_up", "1 where a source observes, 0 where it is away or has yet to tell something.");

@@ -44,6 +44,8 @@ pub struct Status {
     pub sinks: Vec<SinkStatus>,
     /// Events that could neither be spooled nor kept in memory.
     pub lost: u64,
+    /// Events that wait in memory since the spool could not be written.
+    pub held: u64,
     /// What the organisation has accepted.
     pub exceptions: AcceptedStatus,
     /// What the engine knows; `None` where it did not answer.
@@ -155,6 +157,7 @@ impl Vitals {
             spool: self.watch.status(),
             sinks: self.sinks.read(),
             lost: self.lost.count(),
+            held: self.lost.held(),
             exceptions: self.accepted.status(),
             engine,
         };
@@ -179,6 +182,9 @@ fn reasons(status: &Status, notes: &Notes) -> Vec<String> {
     let mut reasons = Vec::new();
     if status.lost > 0 {
         reasons.push(format!("{} events were lost: the spool could not be written", status.lost));
+    }
+    if status.held > 0 {
+        reasons.push(format!("{} events wait in memory: the spool cannot be written", status.held));
     }
     for (name, queue) in &status.spool.queues {
         if queue.dropped > 0 {

@@ -12,7 +12,9 @@
 )]
 
 mod control;
+mod disk;
 mod faults;
+mod floods;
 mod privacy;
 mod reload;
 mod rig;

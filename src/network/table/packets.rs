@@ -257,7 +257,7 @@ impl Hot {
 /// honest server would stand where its own should.
 #[inline]
 fn inside<'a>(packet: &Packet, datagram: &Datagram<'a>) -> Option<Walk<'a>> {
-    if packet.owner.pid.is_some() { None } else { datagram.inside_capwap() }
+    if packet.owner.pid.is_some() { None } else { datagram.inside_udp_tunnel() }
 }
 
 #[inline]
