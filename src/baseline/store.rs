@@ -267,6 +267,11 @@ impl Store {
         self.feedback.contains_key(key).map_err(|error| StoreError::from_sled(&self.path, error))
     }
 
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Bytes on disk.
     ///
     /// # Errors

@@ -1,16 +1,19 @@
 //! What was learnt, on the disk while the daemon runs: a crash takes the time since the last checkpoint, and no alert.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::DaemonError;
-use crate::baseline::{Checkpoint, Store};
+use crate::baseline::{Checkpoint, Store, StoreError};
 use crate::engine::Engine;
 
 /// Makes a checkpoint now and then. Whoever asks it to has spooled what the engine said: a checkpoint never remembers an alert that the
 /// spool does not have.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    store: Store,
+    folder: PathBuf,
+    /// `None` since the disk refused a checkpoint: sled takes nothing more after that, so that the store is opened anew.
+    store: Option<Store>,
     every: Duration,
     /// When the next is due; none while nothing was observed since the last.
     due: Option<Instant>,
@@ -22,7 +25,14 @@ pub(super) struct Keeper {
 
 impl Keeper {
     pub(super) fn new(store: Store, every: Duration) -> Self {
-        Self { store, every, due: None, spread_until: Instant::now(), unwritten: None }
+        Self {
+            folder: store.path().to_owned(),
+            store: Some(store),
+            every,
+            due: None,
+            spread_until: Instant::now(),
+            unwritten: None,
+        }
     }
 
     /// There is something to keep.
@@ -53,7 +63,7 @@ impl Keeper {
         let checkpoint = engine.checkpoint()?;
         let checkpoint = self.with_unwritten(checkpoint);
         let bytes = checkpoint.bytes();
-        if let Err(error) = self.store.write(&checkpoint) {
+        if let Err(error) = self.write(&checkpoint) {
             tracing::error!(%error, "what was learnt cannot be kept; it is tried again");
             self.unwritten = Some(checkpoint);
         }
@@ -66,7 +76,17 @@ impl Keeper {
     /// Keeps the last one.
     pub(super) fn finish(mut self, checkpoint: Checkpoint) -> Result<(), DaemonError> {
         let checkpoint = self.with_unwritten(checkpoint);
-        Ok(self.store.write(&checkpoint)?)
+        Ok(self.write(&checkpoint)?)
+    }
+
+    fn write(&mut self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => Store::open_as_it_is(&self.folder)?,
+        };
+        store.write(checkpoint)?;
+        self.store = Some(store);
+        Ok(())
     }
 
     fn with_unwritten(&mut self, checkpoint: Checkpoint) -> Checkpoint {
@@ -99,7 +119,7 @@ mod tests {
         keeper.keep(&mut engine).unwrap();
         assert!(!keeper.is_due() && keeper.due_in().is_none());
         assert!(keeper.spread_until > Instant::now(), "even an empty engine has some bytes");
-        assert!(keeper.store.load().unwrap().road.is_some());
+        assert!(keeper.store.as_ref().unwrap().load().unwrap().road.is_some());
         keeper.spread_until = Instant::now() + MOST_AHEAD + Duration::from_mins(5);
         keeper.observed();
         assert!(keeper.due_in().is_some_and(|left| left > Duration::from_mins(4)));
