@@ -221,6 +221,7 @@ impl Rig {
             store: Some(opened.store),
             checkpoint_every: Duration::from_secs(30),
             host: "soak".to_owned(),
+            journal: None,
             resumed: Vec::new(),
             sources: Sources::default(),
             watch: tidemark::source::live::SourceWatch::default(),

@@ -8,6 +8,7 @@ use super::source::{Opened, SourceName};
 use super::{Code, Failure, state};
 use crate::alert::Alert;
 use crate::daemon::{self, Configuration, Learnt, Wiring};
+use crate::journal::{self, Journal};
 use crate::sink::spool::{Latest, Queue};
 
 /// Runs in the foreground: takes observations as they come and delivers alerts.
@@ -53,6 +54,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Code::Io, error))?
         .filter_map(|line| Alert::read(&line).ok());
     let engine = state::resume(&store, settings, spooled, &mut verdicts)?;
+    let journal = match &configuration.config().history {
+        journal::Settings { days: 0, .. } => None,
+        settings => Journal::open(&args.state.join(journal::FOLDER), settings)
+            .inspect_err(|error| tracing::error!(%error, "flows that end cannot be kept on this Mac"))
+            .ok(),
+    };
     let wiring = Wiring {
         state: args.state.clone(),
         configuration,
@@ -60,6 +67,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         learnt,
         checkpoint_every: args.checkpoint_every,
         host: host_name(),
+        journal,
         resumed: verdicts,
         sources,
         watch,

@@ -23,6 +23,7 @@ mod checkpoint;
 mod control;
 mod engine_thread;
 mod health;
+mod history;
 mod intake;
 mod mailbox;
 mod metrics;
@@ -52,6 +53,7 @@ use std::time::Duration;
 
 use crate::baseline::{Opened, Store, StoreError};
 use crate::engine::{Engine, ResumeError, Tally, Verdict};
+use crate::journal::Journal;
 use crate::observation::Observation;
 use crate::sink::SinkError;
 use crate::sink::spool::SpoolError;
@@ -102,6 +104,8 @@ pub struct Wiring {
     pub checkpoint_every: Duration,
     /// The name of this Mac in events of the daemon's own.
     pub host: String,
+    /// Where flows that ended are kept.
+    pub journal: Option<Journal>,
     /// What resuming the engine gave.
     pub resumed: Vec<Verdict>,
     /// Where observations come from, in words.

@@ -18,6 +18,7 @@ use super::checkpoint::Keeper;
 use super::control::{self, Desk};
 use super::engine_thread::walk;
 use super::health::{self, Occasion};
+use super::history::History;
 use super::intake::{Intake, Lost};
 use super::mailbox::Mailbox;
 use super::metrics;
@@ -35,8 +36,18 @@ pub(super) async fn supervise(
     engine: Engine,
     wiring: Wiring,
 ) -> Result<Tally, DaemonError> {
-    let Wiring { state, configuration, store, learnt, checkpoint_every, host, mut resumed, sources, watch } =
-        wiring;
+    let Wiring {
+        state,
+        configuration,
+        store,
+        learnt,
+        checkpoint_every,
+        host,
+        journal,
+        mut resumed,
+        sources,
+        watch,
+    } = wiring;
     let spool = Spool::open(&state.join(SPOOL_FOLDER), configuration.config().delivery.caps())?;
     let spool_watch = spool.watch();
     let spool = Arc::new(Mutex::new(spool));
@@ -44,6 +55,7 @@ pub(super) async fn supervise(
     let accepted = Accepted::default();
     let mut sinks = Sinks::new(Arc::clone(&spool), state.join("dead-letters"), host.clone());
     sinks.apply(&configuration.config().delivery).await?;
+    let history = History::new(journal);
     let configured = Some(jiff::Timestamp::now().to_string());
     let vitals = Vitals {
         began: Instant::now(),
@@ -53,6 +65,7 @@ pub(super) async fn supervise(
         sinks: sinks.states(),
         lost: lost.clone(),
         accepted: accepted.clone(),
+        history: history.clone(),
         notes: Arc::new(Mutex::new(Notes { sources, configured, ..Notes::default() })),
     };
     let (to_engine, observed) = sync_channel(OBSERVATIONS_QUEUED);
@@ -88,7 +101,7 @@ pub(super) async fn supervise(
     let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || {
         let walked = {
             let keeper = store.map(|store| Keeper::new(store, checkpoint_every));
-            walk(engine, &observed, &questions, intake, keeper, calendar)
+            walk(engine, &observed, &questions, intake, keeper, calendar, &history)
         };
         // The receiver is gone only where the daemon failed already.
         let _ = ended.send(());

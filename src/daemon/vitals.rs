@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::accepted::{Accepted, AcceptedStatus};
+use super::history::History;
 use super::intake::Lost;
 use super::resources::{self, Usage};
 use super::sinks::SinkStates;
@@ -46,6 +47,8 @@ pub struct Status {
     pub lost: u64,
     /// Events that wait in memory since the spool could not be written.
     pub held: u64,
+    /// Flows that ended and that the disk did not take for `tidemark history`.
+    pub history_left_out: u64,
     /// What the organisation has accepted.
     pub exceptions: AcceptedStatus,
     /// What the engine knows; `None` where it did not answer.
@@ -126,6 +129,7 @@ pub(super) struct Vitals {
     pub(super) sinks: SinkStates,
     pub(super) lost: Lost,
     pub(super) accepted: Accepted,
+    pub(super) history: History,
     pub(super) notes: Arc<Mutex<Notes>>,
 }
 
@@ -158,6 +162,7 @@ impl Vitals {
             sinks: self.sinks.read(),
             lost: self.lost.count(),
             held: self.lost.held(),
+            history_left_out: self.history.left_out(),
             exceptions: self.accepted.status(),
             engine,
         };
@@ -256,6 +261,7 @@ pub(super) fn sample() -> Status {
         sinks: SinkStates::default(),
         lost: Lost::default(),
         accepted: Accepted::default(),
+        history: History::default(),
         notes: Arc::default(),
     };
     vitals.status(Some(Snapshot::of(&engine, 10)))

@@ -8,12 +8,14 @@
 //! otherwise than one that stands.
 
 mod coverage;
+mod ended;
 mod judge;
 mod state;
 mod surroundings;
 mod tally;
 
 pub use coverage::{A_SILENCE, Coverage, Lost, Seen, Shares};
+pub use ended::Ended;
 pub use state::ResumeError;
 pub use tally::{SubjectTally, Tally};
 
@@ -89,6 +91,8 @@ pub struct Engine {
     memory: Memory,
     /// The findings that are open.
     lifecycle: Lifecycle,
+    /// Flows that ended and that nobody took yet; `None` where nobody wants them.
+    ended: Option<Vec<Ended>>,
     /// Counts the events that left this host.
     sequence: u64,
     /// Time awake since boot, where the source says it.
@@ -120,6 +124,7 @@ impl Engine {
             coverage: Coverage::default(),
             memory: Memory::default(),
             lifecycle: Lifecycle::default(),
+            ended: None,
             sequence: 0,
             awake: None,
             now: None,
@@ -195,6 +200,11 @@ impl Engine {
         let mut events = Vec::new();
         self.lifecycle.finish(&mut events);
         self.leave(events, out);
+    }
+
+    /// How much of people is told.
+    pub fn privacy(&self) -> &Privacy {
+        &self.privacy
     }
 
     /// What the organisation has accepted.
@@ -324,6 +334,7 @@ impl Engine {
             coverage: &mut self.coverage,
             memory: &mut self.memory,
             lifecycle: &mut self.lifecycle,
+            ended: self.ended.as_mut(),
             sequence: &mut self.sequence,
             out,
         };

@@ -15,6 +15,7 @@ mod control;
 mod disk;
 mod faults;
 mod floods;
+mod history;
 mod privacy;
 mod reload;
 mod rig;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::daemon::accepted::Accepted;
+use crate::daemon::history::History;
 use crate::daemon::intake::Lost;
 use crate::daemon::mailbox::Mailbox;
 use crate::daemon::sinks::SinkStates;
@@ -38,6 +39,7 @@ impl Rig {
             sinks: SinkStates::default(),
             lost: Lost::default(),
             accepted: Accepted::default(),
+            history: History::default(),
             notes: Arc::new(Mutex::default()),
         };
         let (sender, receiver) = sync_channel(16);
