@@ -182,7 +182,7 @@ impl Privacy {
         }
     }
 
-    fn keyed(&self, text: &str) -> String {
+    pub(super) fn keyed(&self, text: &str) -> String {
         // A key of any length is taken (RFC 2104, section 3).
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return NOT_TOLD.to_owned() };
         mac.update(text.as_bytes());

@@ -17,6 +17,7 @@ mod exit;
 mod explain;
 mod feedback;
 mod flows;
+mod forget;
 mod generate;
 mod history;
 mod inputs;
@@ -81,6 +82,7 @@ enum Verb {
     Coverage(coverage::Args),
     Selftest(selftest::Args),
     Audit(audit::Args),
+    Forget(forget::Args),
     History(history::Args),
     Backtest(backtest::Args),
     Completions(generate::CompletionsArgs),
@@ -115,6 +117,7 @@ pub fn main() -> ExitCode {
         Verb::Coverage(args) => coverage::run(&args),
         Verb::Selftest(args) => selftest::run(&args),
         Verb::Audit(args) => audit::run(&args),
+        Verb::Forget(args) => forget::run(&args),
         Verb::History(args) => history::run(&args),
         Verb::Backtest(args) => backtest::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),

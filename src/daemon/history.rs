@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::alert::Person;
 use crate::engine::Engine;
 use crate::journal::{Entry, Journal};
 
@@ -45,8 +46,8 @@ impl History {
     }
 
     /// Removes what tells of a user; how many flows.
-    pub(super) fn forget(&self, name: &str, uid: Option<u32>) -> io::Result<u64> {
-        self.journal().map_or(Ok(0), |mut journal| journal.forget(name, uid))
+    pub(super) fn forget(&self, person: &Person) -> io::Result<u64> {
+        self.journal().map_or(Ok(0), |mut journal| journal.forget(person))
     }
 
     /// Each line of it is right by itself, also after a panic of another thread.

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
 
 use super::accepted::Accepted;
+use super::forget::SharedArchive;
 use super::health;
 use crate::engine::Verdict;
 use crate::exceptions::Due;
 use crate::observation::Timestamp;
-use crate::sink::Archive;
 use crate::sink::spool::{Queue, Spool, SpoolError};
 
 /// Takes verdicts and spools them in groups, each with one flush to the disk.
@@ -22,7 +22,7 @@ pub(super) struct Intake {
     pending: VecDeque<(Queue, String)>,
     /// What was found and is not in the archive yet, suppressed findings included.
     found: Vec<(Timestamp, String)>,
-    archive: Option<Archive>,
+    archive: Option<SharedArchive>,
     /// The archive could not be written the last time: only the next group tries again.
     archive_failed: bool,
     not_kept: u64,
@@ -66,7 +66,7 @@ impl Intake {
     pub(super) fn new(
         spool: Arc<Mutex<Spool>>,
         host: String,
-        archive: Option<Archive>,
+        archive: Option<SharedArchive>,
         accepted: Accepted,
         lost: Lost,
         followers: broadcast::Sender<Arc<str>>,
@@ -176,7 +176,10 @@ impl Intake {
         if self.found.is_empty() {
             return;
         }
-        match self.archive.as_mut().map(|archive| archive.append(&self.found)) {
+        // A panic of another thread left each line right by itself.
+        let mut archive =
+            self.archive.as_ref().map(|archive| archive.lock().unwrap_or_else(PoisonError::into_inner));
+        match archive.as_mut().map(|archive| archive.append(&self.found)) {
             Some(Ok(())) => {
                 self.archive_failed = false;
                 self.found.clear();
@@ -192,7 +195,7 @@ impl Intake {
                 self.found.clear();
             }
         }
-        let left_out = self.archive.as_ref().map_or(0, Archive::left_out);
+        let left_out = archive.as_ref().map_or(0, |archive| archive.left_out());
         self.accepted.not_kept(self.not_kept.saturating_add(left_out));
     }
 
@@ -225,8 +228,8 @@ mod tests {
     use super::*;
     use crate::alert::{Alert, ExceptionSection, samples};
     use crate::exceptions::Action;
-    use crate::sink::Archived;
     use crate::sink::spool::Caps;
+    use crate::sink::{Archive, Archived};
 
     struct Place {
         folder: tempfile::TempDir,
@@ -240,6 +243,7 @@ mod tests {
         let spool = Spool::open(&folder.path().join("spool"), Caps::default()).unwrap();
         let spool = Arc::new(Mutex::new(spool));
         let archive = Archive::open(&folder.path().join("findings")).ok();
+        let archive = archive.map(|archive| Arc::new(Mutex::new(archive)));
         let accepted = Accepted::default();
         let (followers, _) = broadcast::channel(1);
         let intake = Intake::new(

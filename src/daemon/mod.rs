@@ -22,6 +22,7 @@ mod accepted;
 mod checkpoint;
 mod control;
 mod engine_thread;
+mod forget;
 mod health;
 mod history;
 mod intake;

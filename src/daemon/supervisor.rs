@@ -17,6 +17,7 @@ use super::accepted::{Accepted, Calendar};
 use super::checkpoint::Keeper;
 use super::control::{self, Desk};
 use super::engine_thread::walk;
+use super::forget::{Renewal, Traces};
 use super::health::{self, Occasion};
 use super::history::History;
 use super::intake::{Intake, Lost};
@@ -72,12 +73,25 @@ pub(super) async fn supervise(
     let (mailbox, questions) = Mailbox::new(to_engine.clone());
     let (findings, _) = broadcast::channel(FINDINGS_KEPT);
     let (reload, mut reloads) = mpsc::channel(1);
+    let archive = Archive::open(&state.join(ARCHIVE_FOLDER))
+        .inspect_err(|error| vitals.failed("findings", format!("cannot be kept on this Mac: {error}")))
+        .ok()
+        .map(|archive| Arc::new(Mutex::new(archive)));
+    let renewal = Renewal::default();
+    let traces = Traces {
+        state: state.clone(),
+        archive: archive.clone(),
+        history: history.clone(),
+        spool: Arc::clone(&spool),
+        renewal: renewal.clone(),
+    };
     let desk = Desk {
         vitals: vitals.clone(),
         mailbox,
         findings: findings.clone(),
         reload,
         spool: Arc::clone(&spool),
+        traces,
     };
     listen(&state, configuration.config().daemon.metrics_address(), &desk).await;
     let mut service = Service::new(&state, Arc::clone(&spool), sinks, configuration, desk);
@@ -91,16 +105,13 @@ pub(super) async fn supervise(
     // The source thread is not waited for: it may stand in a read that never returns, and it owns nothing that must be saved.
     let notes = vitals.clone();
     thread::Builder::new().name("source".to_owned()).spawn(move || feed(source, &to_engine, &notes))?;
-    let archive = Archive::open(&state.join(ARCHIVE_FOLDER))
-        .inspect_err(|error| vitals.failed("findings", format!("cannot be kept on this Mac: {error}")))
-        .ok();
     let calendar = Calendar::new(accepted.clone());
     let mut intake = Intake::new(spool, host, archive, accepted, lost, findings);
     intake.take(&mut resumed);
     let (ended, mut engine_ended) = tokio::sync::oneshot::channel();
     let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || {
         let walked = {
-            let keeper = store.map(|store| Keeper::new(store, checkpoint_every));
+            let keeper = store.map(|store| Keeper::new(store, checkpoint_every, renewal));
             walk(engine, &observed, &questions, intake, keeper, calendar, &history)
         };
         // The receiver is gone only where the daemon failed already.

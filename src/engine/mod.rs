@@ -22,7 +22,7 @@ pub use tally::{SubjectTally, Tally};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::alert::{Alert, FindingKey, Host, Lifecycle, Losses, Privacy};
+use crate::alert::{Alert, FindingKey, Host, Lifecycle, Losses, Person, Privacy};
 use crate::baseline::Priors;
 use crate::detect::{self, Detector, Digest};
 use crate::exceptions::{Exceptions, Ledger};
@@ -200,6 +200,12 @@ impl Engine {
         let mut events = Vec::new();
         self.lifecycle.finish(&mut events);
         self.leave(events, out);
+    }
+
+    /// Forgets a person: the login name, and open findings that tell of one; how many.
+    pub fn forget_person(&mut self, person: &Person) -> u64 {
+        self.host.users.retain(|uid, name| !person.has(*uid) && !person.is_named(name));
+        self.lifecycle.forget(|alert| person.is_in_line(&alert.to_json()))
     }
 
     /// How much of people is told.

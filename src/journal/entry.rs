@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::Privacy;
+use crate::alert::{Person, Privacy};
 use crate::engine::Ended;
 use crate::network::identify::{Identified, Metadata};
 use crate::network::{Counters, Evidence, Flow, FlowId, FlowOwner, Protocol};
@@ -178,13 +178,12 @@ impl Entry {
         ProcessKey { pid: self.pid.unwrap_or_default(), pidversion: self.pidversion }
     }
 
-    /// Whether it tells of a user: by number, or by a folder of that name in a path.
-    pub fn tells_of(&self, name: &str, uid: Option<u32>) -> bool {
-        let folder = format!("/Users/{name}/");
+    /// Whether it tells of a user: by number, or by a folder in a path.
+    pub fn tells_of(&self, person: &Person) -> bool {
         self.program.as_ref().is_some_and(|program| {
-            (uid.is_some() && program.uid == uid)
-                || program.path.contains(&folder)
-                || program.script.as_ref().is_some_and(|script| script.name.contains(&folder))
+            program.uid.is_some_and(|uid| person.has(uid))
+                || person.is_in_text(&program.path)
+                || program.script.as_ref().is_some_and(|script| person.is_in_text(&script.name))
         })
     }
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::{Entry, Settings};
+use crate::alert::Person;
 
 /// The writing end.
 #[derive(Debug)]
@@ -117,7 +118,7 @@ impl Journal {
     ///
     /// # Errors
     /// Where a segment cannot be written anew; those before it are.
-    pub fn forget(&mut self, name: &str, uid: Option<u32>) -> io::Result<u64> {
+    pub fn forget(&mut self, person: &Person) -> io::Result<u64> {
         self.write();
         self.open = None;
         let mut removed = 0;
@@ -130,7 +131,7 @@ impl Journal {
             for line in BufReader::new(file).split(b'\n') {
                 let line = line?;
                 match serde_json::from_slice::<Entry>(&line) {
-                    Ok(entry) if entry.tells_of(name, uid) => removed += 1,
+                    Ok(entry) if entry.tells_of(person) => removed += 1,
                     // What cannot be read may tell of anybody.
                     Err(_) => {}
                     Ok(_) => {

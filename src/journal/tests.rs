@@ -102,7 +102,7 @@ fn a_user_is_forgotten_and_nobody_else() {
     journal.take(&kept);
     journal.take(&with(|program| program.path = "/Users/ann/bin/x".into()));
     journal.write();
-    assert_eq!(journal.forget("ann", Some(501)).unwrap(), 2);
+    assert_eq!(journal.forget(&Person::new("ann", Some(501), &Privacy::default())).unwrap(), 2);
     assert_eq!(read(folder.path()), [kept.clone()]);
     journal.take(&kept);
     journal.write();
