@@ -231,8 +231,10 @@ impl Rig {
             store: Some(opened.store),
             checkpoint_every: Duration::from_secs(30),
             host: "soak".to_owned(),
+            journal: None,
             resumed: Vec::new(),
             sources: Sources::default(),
+            watch: tidemark::source::live::SourceWatch::default(),
         };
         let over = Arc::new(AtomicBool::new(false));
         let sampler = {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::accepted::Calendar;
 use super::checkpoint::Keeper;
+use super::history::History;
 use super::intake::Intake;
 use super::mailbox::Questions;
 use super::{DaemonError, Message};
@@ -21,10 +22,12 @@ pub(super) fn walk(
     mut intake: Intake,
     mut keeper: Option<Keeper>,
     mut calendar: Calendar,
+    history: &History,
 ) -> Result<Tally, DaemonError> {
     let mut verdicts = Vec::new();
+    engine.keep_ended(history.is_kept());
     loop {
-        match next(observed, &mut intake, keeper.as_ref().and_then(Keeper::due_in)) {
+        match next(observed, &mut intake, history, keeper.as_ref().and_then(Keeper::due_in)) {
             Next::Observed(observation) => {
                 engine.observe(&observation, &mut verdicts);
                 if let Some(now) = engine.now()
@@ -46,6 +49,7 @@ pub(super) fn walk(
             keeper.make_due();
         }
         intake.take(&mut verdicts);
+        history.take(&mut engine);
         if let Some(keeper) = keeper.as_mut().filter(|keeper| keeper.is_due()) {
             intake.commit();
             if !intake.has_unspooled() {
@@ -61,6 +65,8 @@ pub(super) fn walk(
     };
     intake.take(&mut verdicts);
     intake.commit();
+    history.take(&mut engine);
+    history.write();
     let lost = intake.give_up();
     if let (Some(keeper), Some(checkpoint)) = (keeper, checkpoint) {
         keeper.finish(checkpoint)?;
@@ -78,7 +84,7 @@ enum Next {
 
 /// The next message; before the engine would wait for one, what it said is spooled, and it pauses once, so that a stream of observations wakes
 /// it a hundred times a second and not with each of them. It waits no longer than until the next checkpoint.
-fn next(observed: &Receiver<Message>, intake: &mut Intake, due: Option<Duration>) -> Next {
+fn next(observed: &Receiver<Message>, intake: &mut Intake, history: &History, due: Option<Duration>) -> Next {
     let of = |message| match message {
         Message::Observed(observation) => Next::Observed(observation),
         Message::Wake => Next::Due,
@@ -92,6 +98,7 @@ fn next(observed: &Receiver<Message>, intake: &mut Intake, due: Option<Duration>
     if intake.is_waiting() {
         intake.commit();
     }
+    history.write();
     thread::sleep(GATHER);
     loop {
         if intake.is_waiting() {
