@@ -179,6 +179,8 @@ fn idle(seconds: u64) -> bool {
     let marks = Arc::new(Mutex::new(None));
     let set = Arc::clone(&marks);
     let mut left = seconds / 2;
+    let middle = Arc::new(Mutex::new((None, None)));
+    let reached = Arc::clone(&middle);
     let mut time = world.time();
     let source = warm.into_iter().chain(std::iter::from_fn(move || {
         let mut mark = set.lock().unwrap();
@@ -189,6 +191,14 @@ fn idle(seconds: u64) -> bool {
         }
         drop(mark);
         left = left.checked_sub(1)?;
+        let now = (written_bytes(), Instant::now());
+        let mut reached = reached.lock().unwrap();
+        if left >= seconds / 4 {
+            reached.0 = Some(now);
+        }
+        // What the end writes is no part of a day either.
+        reached.1 = Some(now);
+        drop(reached);
         thread::sleep(Duration::from_secs(2));
         time = time.after(Duration::from_secs(2));
         Some(Observation::Clock(Clock { time, awake: None }))
@@ -198,7 +208,11 @@ fn idle(seconds: u64) -> bool {
     let (before, written, began) = marks.lock().unwrap().take().unwrap();
     let length = began.elapsed().as_secs_f64();
     let wakes = (after.wakes - before.wakes) as f64 / length;
-    let daily = (written_bytes() - written) as f64 / length * 86_400.0 / 1e6;
+    // The first checkpoints hold everything, and come once; what follows goes on all day.
+    let (middle, last) = *middle.lock().unwrap();
+    let ((by_middle, half), (by_last, end)) = (middle.unwrap(), last.unwrap());
+    let rate = (by_last - by_middle) as f64 / end.duration_since(half).as_secs_f64();
+    let daily = ((by_middle - written) as f64 + rate * 86_400.0) / 1e6;
     println!("wakes_a_second {wakes:.2} (the paced source's own, 0.5, are among them)");
     println!("written_mb_a_day {daily:.0}");
     println!("rss_mb {:.1}", resident_mb().unwrap_or(f64::NAN));
@@ -239,18 +253,21 @@ impl Rig {
         let over = Arc::new(AtomicBool::new(false));
         let sampler = {
             let over = Arc::clone(&over);
-            thread::spawn(move || {
-                let mut cost = Cost::default();
-                while !over.load(Ordering::Relaxed) {
-                    let now = Cost::now();
-                    // The engine's thread is gone at the end, and its account with it.
-                    if now.engine_ticks >= cost.engine_ticks {
-                        cost = now;
+            let sampler = thread::Builder::new().name("sampler".to_owned());
+            sampler
+                .spawn(move || {
+                    let mut cost = Cost::default();
+                    while !over.load(Ordering::Relaxed) {
+                        let now = Cost::now();
+                        // The engine's thread is gone at the end, and its account with it.
+                        if now.engine_ticks >= cost.engine_ticks {
+                            cost = now;
+                        }
+                        thread::sleep(Duration::from_millis(500));
                     }
-                    thread::sleep(Duration::from_millis(500));
-                }
-                cost
-            })
+                    cost
+                })
+                .unwrap()
         };
         let tally = daemon::run(source, Engine::new(settings), wiring).unwrap();
         over.store(true, Ordering::Relaxed);
