@@ -131,9 +131,9 @@ fn run_engine(path: &Path) {
     };
     let mut packets = 0_u64;
     for observation in source {
-        if let Observation::Packet(packet) = observation {
+        if let Observation::Packet(packet) = &observation {
             packets += 1;
-            table.packet(&packet, &mut tell);
+            table.packet(packet, &mut tell);
         }
     }
     table.finish(&mut tell);

@@ -76,26 +76,30 @@ fn read_records(path: &Path) -> u64 {
     bytes
 }
 
-fn packets(path: &Path) -> impl Iterator<Item = Packet> {
+fn source(path: &Path) -> impl Iterator<Item = Observation> {
     let file = File::open(path).expect("the capture was just written");
-    let source = capture::open(file, "bench", Origin(0)).expect("it is a capture");
-    source.filter_map(|observation| match observation {
-        Observation::Packet(packet) => Some(packet),
-        _ => None,
-    })
+    capture::open(file, "bench", Origin(0)).expect("it is a capture")
 }
 
 fn observe(path: &Path) -> u64 {
-    packets(path).map(|packet| u64::from(packet.wire_length)).sum()
+    let mut bytes = 0;
+    for observation in source(path) {
+        if let Observation::Packet(packet) = &observation {
+            bytes += u64::from(packet.wire_length);
+        }
+    }
+    bytes
 }
 
 fn assemble(path: &Path) -> u64 {
     let mut table = FlowTable::<()>::new(Limits::default());
     let mut told = 0;
-    for packet in packets(path) {
-        table.packet(&packet, &mut |update| {
-            told += update.growth.wire_bytes_out + update.growth.wire_bytes_in
-        });
+    for observation in source(path) {
+        if let Observation::Packet(packet) = &observation {
+            table.packet(packet, &mut |update| {
+                told += update.growth.wire_bytes_out + update.growth.wire_bytes_in
+            });
+        }
     }
     table.finish(&mut |update| told += update.growth.wire_bytes_out + update.growth.wire_bytes_in);
     told

@@ -38,7 +38,7 @@ impl Identifier {
         let progress = if protocol == Protocol::Quic {
             self.quic(active, start, segment.payload, identified, &mut changed)
         } else {
-            let mut notes = Notes::new(&mut identified.metadata, start.server.port());
+            let mut notes = Notes::new(&mut identified.metadata, &mut self.texts, start.server.port());
             let mut answers = Answers::default();
             let progress = details::datagram(protocol, segment.payload, &mut notes, &mut answers);
             changed |= notes.changed;
@@ -67,7 +67,7 @@ impl Identifier {
         let mut keys = held.and_then(|ticket| self.pool.slot_mut(ticket)).and_then(|slot| slot.keys.take());
         self.plain.clear();
         let opened = quic::open(datagram, &mut keys, &mut self.plain);
-        let mut notes = Notes::new(&mut identified.metadata, start.server.port());
+        let mut notes = Notes::new(&mut identified.metadata, &mut self.texts, start.server.port());
         let frames = quic::crypto_frames(&self.plain);
         // One datagram often has all of it, in order.
         if held.is_none()

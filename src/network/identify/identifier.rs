@@ -17,7 +17,7 @@ pub struct Identifier {
     pub(super) pool: Pool,
     names: Names,
     pub(super) expected: Expected,
-    texts: SharedTexts,
+    pub(super) texts: SharedTexts,
     /// Plain text of QUIC Initials, kept for its memory.
     pub(super) plain: Vec<u8>,
 }
@@ -101,9 +101,6 @@ impl Identifier {
             State::Active(active) => *active,
         };
         let changed = self.settle(&mut active, start, identified);
-        if changed {
-            self.tidy(identified);
-        }
         self.close(&mut active);
         changed
     }
@@ -124,9 +121,6 @@ impl Identifier {
         if !attentive && active.stage != Stage::Done {
             changed |= self.settle(active, start, identified);
         }
-        if changed {
-            self.tidy(identified);
-        }
         if active.stage == Stage::Done {
             self.close(active);
         }
@@ -146,16 +140,6 @@ impl Identifier {
     /// Bytes of payload kept now, with what keeping them costs; never more than 1 MiB.
     pub fn held_bytes(&self) -> usize {
         self.pool.held()
-    }
-
-    /// Keeps what was found once where other flows have the same. This is done as it is found: when the flow ends, its texts have long left
-    /// the processor's caches.
-    fn tidy(&mut self, identified: &mut Identified) {
-        if let Some(metadata) = identified.metadata.as_deref_mut() {
-            metadata.alpn.shrink_to_fit();
-            metadata.dns_answers.shrink_to_fit();
-            self.texts.share(metadata);
-        }
     }
 
     /// Gives the buffers back.

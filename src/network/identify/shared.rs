@@ -3,8 +3,6 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use super::Metadata;
-
 /// The same few user agents, fingerprints, versions and names come with nearly every flow of a Mac, and a flow lives for hours. The texts
 /// met lately are remembered, each in the place that its hash gives, and a flow that brings the same text again gets that one. A
 /// collision costs a second copy and nothing else.
@@ -21,47 +19,14 @@ impl Default for SharedTexts {
 }
 
 impl SharedTexts {
-    /// Replaces each text by one that is already kept, where there is one.
-    pub(super) fn share(&mut self, metadata: &mut Metadata) {
-        let Metadata {
-            server_name,
-            alpn,
-            tls_version,
-            ja4,
-            ech: _,
-            http_host,
-            http_method,
-            user_agent,
-            dns_query,
-            dns_answers,
-            ssh_banner,
-            proxied_to,
-            encrypted_dns: _,
-        } = metadata;
-        let single = [
-            server_name,
-            tls_version,
-            ja4,
-            http_host,
-            http_method,
-            user_agent,
-            dns_query,
-            ssh_banner,
-            proxied_to,
-        ];
-        let lists = alpn.iter_mut().chain(dns_answers);
-        for text in single.into_iter().flatten().chain(lists) {
-            self.replace(text);
-        }
-    }
-
-    fn replace(&mut self, text: &mut Arc<str>) {
-        let hash = self.hasher.hash_one(&**text);
+    /// A handle on this text: the one that is already kept, where there is one.
+    pub(super) fn share(&mut self, text: &str) -> Arc<str> {
+        let hash = self.hasher.hash_one(text);
         let place = usize::try_from(hash % PLACES as u64).unwrap_or_default();
         match self.places.get_mut(place) {
-            Some(Some(kept)) if kept == text => *text = Arc::clone(kept),
-            Some(free) => *free = Some(Arc::clone(text)),
-            None => {}
+            Some(Some(kept)) if **kept == *text => Arc::clone(kept),
+            Some(place) => Arc::clone(place.insert(text.into())),
+            None => text.into(),
         }
     }
 }
@@ -76,13 +41,17 @@ mod tests {
     #[test]
     fn equal_texts_of_two_flows_are_one() {
         let mut shared = SharedTexts::default();
-        let metadata =
-            || Metadata { user_agent: Some("curl/8".into()), alpn: vec!["h2".into()], ..Metadata::default() };
-        let (mut first, mut second) = (metadata(), metadata());
-        shared.share(&mut first);
-        shared.share(&mut second);
-        assert_eq!(first, second);
-        assert!(Arc::ptr_eq(&first.user_agent.unwrap(), &second.user_agent.unwrap()));
-        assert!(Arc::ptr_eq(&first.alpn[0], &second.alpn[0]));
+        let (first, second) = (shared.share("curl/8"), shared.share("curl/8"));
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(&*shared.share("curl/9"), "curl/9");
+    }
+
+    #[test]
+    fn a_collision_costs_a_copy_and_changes_no_text() {
+        let mut shared = SharedTexts::default();
+        for number in 0..3 * PLACES {
+            let text = number.to_string();
+            assert_eq!(*shared.share(&text), *text);
+        }
     }
 }

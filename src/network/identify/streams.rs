@@ -170,7 +170,8 @@ impl Identifier {
                     seen.changed = true;
                 }
                 Stage::Reading(protocol) => {
-                    let mut notes = Notes::new(&mut identified.metadata, start.server.port());
+                    let mut notes =
+                        Notes::new(&mut identified.metadata, &mut self.texts, start.server.port());
                     let mut answers = Answers::default();
                     let progress = details::stream(protocol, &rest, &mut notes, &mut answers);
                     seen.changed |= notes.changed;

@@ -14,9 +14,9 @@ use crate::observation::Timestamp;
 /// The live flows.
 pub(super) type Flows<T> = Slab<Hot, Cold<T>>;
 
-/// What every packet of a flow touches: three cache lines.
+/// What every packet of a flow touches: three cache lines, which is what the alignment is for. Without it, every other one lies in four.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each says a thing of its own, and none excludes another")]
+#[repr(align(32))]
 pub(super) struct Hot {
     pub(super) key: Key,
     /// What was not told yet; it is not in the flow's counters before it is told.

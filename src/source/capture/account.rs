@@ -1,4 +1,4 @@
-//! The last steps from a record to an observation, and the count of what did not get there.
+//! What a record tells beside its packet, and the count of what was yielded and what was not.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Packets from capture files: pcap, pcapng, and what Apple adds to both.
 //!
 //! [`open`] looks at the first bytes of a reader and gives a [`Source`] of packets. A record travels from the `Window` (the part of the
-//! file that is in memory) through the reader of its format (`pcap`, `pcapng`), which knows the layout, to the `Account`, which takes a
-//! PKTAP header off, counts what was yielded and what was not, and makes the observation. The frame's bytes are a slice of the read
+//! file that is in memory) through the reader of its format (`pcap`, `pcapng`), which knows the layout and makes the observation; on its
+//! way the `Account` takes a PKTAP header off, and counts what is yielded and what is not. The frame's bytes are a slice of the read
 //! buffer, shared and not copied. [`mod@write`] is the way back: pcapng with Apple's process blocks.
 //!
 //! The blocks are read by hand, with the crate's own cursor. `pcap-parser`, which serves as the second opinion of this room's tests, makes a

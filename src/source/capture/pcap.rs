@@ -58,6 +58,11 @@ impl Format {
         })
     }
 
+    #[inline]
+    fn time(self, header: &RecordHeader) -> Timestamp {
+        self.clock.time(header.seconds, header.fraction)
+    }
+
     fn record_header_bytes(self) -> usize {
         if self.extended { EXTENDED_RECORD_HEADER_BYTES } else { RECORD_HEADER_BYTES }
     }
@@ -124,7 +129,7 @@ impl Reader {
     #[inline]
     fn packet(&mut self, header: &RecordHeader) -> Packet {
         Packet {
-            time: self.format.clock.time(header.seconds, header.fraction),
+            time: self.format.time(header),
             origin: self.account.origin,
             interface: None,
             link_type: self.link_type,
@@ -163,18 +168,17 @@ impl Iterator for Reader {
             let record = self.record();
             self.account.report.bytes = self.window.position();
             let Some(header) = record.ok()? else { continue };
+            self.account.report.bytes += u64::from(header.captured);
             if may_be_tapped(self.link_type) {
                 let packet = self.packet(&header);
-                self.account.report.bytes = self.window.position();
                 if let Some(packet) = self.account.packet(at, packet) {
                     return Some(Observation::Packet(packet));
                 }
                 continue;
             }
-            let packet = self.packet(&header);
-            self.account.report.bytes = self.window.position();
-            self.account.count(packet.time);
-            return Some(Observation::Packet(packet));
+            self.account.count(self.format.time(&header));
+            // Built where it goes: moving it there would take longer than filling it in.
+            return Some(Observation::Packet(self.packet(&header)));
         }
         None
     }

@@ -152,7 +152,10 @@ impl Window {
         if let Some((front, unread)) = front.zip(last.as_ref().get(unread)) {
             front.copy_from_slice(unread);
         }
-        self.lent.push_back(last);
+        // Before the first read there was none.
+        if !last.as_ref().is_empty() {
+            self.lent.push_back(last);
+        }
         held
     }
 
@@ -164,7 +167,8 @@ impl Window {
         {
             return buffer;
         }
-        if let Some(oldest) = oldest.filter(|_| self.lent.len() < LENT) {
+        // The one that is read from now goes to its end.
+        if let Some(oldest) = oldest.filter(|_| self.lent.len() + 1 < LENT) {
             self.lent.push_front(oldest);
         }
         Buffer(Arc::new(vec![0; size]))
@@ -187,3 +191,86 @@ const BUFFER_BYTES: usize = 128 << 10;
 const WORTH_SHARING: usize = BUFFER_BYTES / 4;
 /// Buffers that are waited for. The merge of several inputs looks ahead by 256 KiB, which lie in three.
 const LENT: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An endless input of bytes that tell their place, which gives so many at a time.
+    struct Counting {
+        next: usize,
+        at_once: usize,
+    }
+
+    impl Read for Counting {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = buffer.len().min(self.at_once);
+            for byte in &mut buffer[..count] {
+                *byte = place(self.next);
+                self.next += 1;
+            }
+            Ok(count)
+        }
+    }
+
+    fn place(at: usize) -> u8 {
+        u8::try_from(at % 251).unwrap()
+    }
+
+    fn window(at_once: usize) -> Window {
+        Window::new(Box::new(Counting { next: 0, at_once }))
+    }
+
+    fn piece(window: &mut Window) -> Bytes {
+        window.peek(PIECE).unwrap();
+        window.split(PIECE)
+    }
+
+    #[test]
+    fn pieces_that_live_keep_their_bytes_while_reading_goes_on() {
+        for at_once in [1, 700, 40_000, usize::MAX] {
+            let mut window = window(at_once);
+            let pieces: Vec<Bytes> = (0..600).map(|_| piece(&mut window)).collect();
+            for (number, piece) in pieces.iter().enumerate() {
+                let expected = (0..PIECE).map(|at| place(number * PIECE + at));
+                assert!(piece.iter().copied().eq(expected), "{at_once} at once, piece {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_buffer_is_read_into_again_once_its_pieces_are_gone() {
+        let mut window = window(usize::MAX);
+        piece(&mut window);
+        let first = window.buffer.as_ref().as_ptr();
+        for _ in 0..1_000 {
+            piece(&mut window);
+        }
+        assert_eq!(window.buffer.as_ref().as_ptr(), first);
+        assert!(window.lent.is_empty());
+    }
+
+    #[test]
+    fn no_more_buffers_are_waited_for_than_a_merge_needs() {
+        let mut window = window(usize::MAX);
+        let kept: Vec<Bytes> = (0..2_000).map(|_| piece(&mut window)).collect();
+        assert_eq!(window.lent.len(), LENT);
+        drop(kept);
+        let known: Vec<_> = window.lent.iter().map(|buffer| buffer.as_ref().as_ptr()).collect();
+        let _held = piece(&mut window);
+        for _ in 0..BUFFER_BYTES / PIECE {
+            piece(&mut window);
+        }
+        assert!(known.contains(&window.buffer.as_ref().as_ptr()));
+    }
+
+    #[test]
+    fn few_bytes_keep_no_buffer() {
+        let mut window = window(2 * PIECE);
+        let kept = piece(&mut window);
+        assert!(window.buffer.free().is_some());
+        assert_eq!(kept.len(), PIECE);
+    }
+
+    const PIECE: usize = 1_000;
+}

@@ -1,8 +1,6 @@
 //! The `ClientHello` of TLS, DTLS and QUIC (RFC 8446, section 4.1.2; RFC 6347, section 4.2.1).
 
-use std::sync::Arc;
-
-use super::{Notes, encrypted_dns, ja4, text};
+use super::{Notes, encrypted_dns, ja4};
 use crate::cursor::Cursor;
 
 /// A `ClientHello`, or the beginning of one.
@@ -95,20 +93,20 @@ impl<'a> ClientHello<'a> {
 
     /// Writes down what it shows.
     pub(super) fn note(&self, carrier: ja4::Carrier, notes: &mut Notes<'_>) {
+        let server_name = self.server_name().map(|name| notes.host(name));
+        let mut alpn: Vec<_> = self.alpn().take(MOST_ALPN).filter_map(|offer| notes.shown(offer)).collect();
+        alpn.shrink_to_fit();
+        let version = version_text(self.highest_version()).map(|version| notes.texts.share(version));
+        let ja4 = self.whole.then(|| notes.texts.share(&ja4::fingerprint(self, carrier)));
         let server_port = notes.server_port;
         let metadata = notes.write();
-        if let Some(name) = self.server_name() {
-            metadata.server_name = text::host(name);
+        if let Some(name) = server_name {
+            metadata.server_name = name;
         }
-        let alpn: Vec<Arc<str>> = self.alpn().take(MOST_ALPN).filter_map(text::shown).collect();
         metadata.alpn = alpn;
         metadata.ech |= self.extension(ENCRYPTED_CLIENT_HELLO).is_some();
-        if metadata.tls_version.is_none() {
-            metadata.tls_version = version_text(self.highest_version()).map(Arc::from);
-        }
-        if self.whole {
-            metadata.ja4 = Some(ja4::fingerprint(self, carrier));
-        }
+        metadata.tls_version = metadata.tls_version.take().or(version);
+        metadata.ja4 = ja4.or(metadata.ja4.take());
         metadata.encrypted_dns = encrypted_dns::hint(metadata, carrier, server_port);
     }
 }

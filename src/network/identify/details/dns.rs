@@ -62,7 +62,7 @@ fn read_message(message: &[u8], notes: &mut Notes<'_>, answers: &mut Answers) ->
     }
     // A resolver's flow has many questions, and only the first is kept: the others become text only where they name addresses.
     if notes.read().is_none_or(|metadata| metadata.dns_query.is_none())
-        && let Some(question) = asked.as_deref().and_then(text::host)
+        && let Some(question) = asked.as_deref().and_then(|name| notes.host(name))
     {
         notes.write().dns_query = Some(question);
     }
@@ -77,14 +77,15 @@ fn read_message(message: &[u8], notes: &mut Notes<'_>, answers: &mut Answers) ->
         if let Answer::Address(address) = answer {
             answers.addresses.push(address);
         }
-        if keep && let Some(text) = answer.shown() {
+        if keep && let Some(text) = answer.shown(notes) {
             texts.push(text);
         }
     }
     if !answers.addresses.is_empty() {
-        answers.name = asked.as_deref().and_then(text::host);
+        answers.name = asked.as_deref().and_then(|name| notes.host(name));
     }
     if !texts.is_empty() {
+        texts.shrink_to_fit();
         notes.write().dns_answers = texts;
     }
     Some(())
@@ -99,11 +100,11 @@ enum Answer {
 }
 
 impl Answer {
-    fn shown(&self) -> Option<Arc<str>> {
+    fn shown(&self, notes: &mut Notes<'_>) -> Option<Arc<str>> {
         match self {
-            Self::Address(address) => Some(address.to_string().into()),
-            Self::Name(name) => text::host(name),
-            Self::Text(text) => text::shown(text.as_bytes()),
+            Self::Address(address) => Some(notes.texts.share(&address.to_string())),
+            Self::Name(name) => notes.host(name),
+            Self::Text(text) => notes.shown(text.as_bytes()),
             Self::Other => None,
         }
     }

@@ -1,6 +1,6 @@
 //! The client's hello of Google's QUIC up to its version 46 ("QUIC Crypto", Langley and Chang, 2016): tags and values in the clear.
 
-use super::{Notes, text};
+use super::Notes;
 use crate::cursor::Cursor;
 
 /// Reads a hello; `false` where the datagram has none.
@@ -8,8 +8,14 @@ pub(in super::super) fn read(datagram: &[u8], notes: &mut Notes<'_>) -> bool {
     let Some(hello) = find(datagram) else { return false };
     for (tag, value) in values(hello).into_iter().flatten() {
         match tag {
-            SERVER_NAME => notes.write().server_name = text::host(value),
-            USER_AGENT => notes.write().user_agent = text::shown(value),
+            SERVER_NAME => {
+                let name = notes.host(value);
+                notes.write().server_name = name;
+            }
+            USER_AGENT => {
+                let agent = notes.shown(value);
+                notes.write().user_agent = agent;
+            }
             _ => {}
         }
     }
@@ -51,6 +57,7 @@ const MOST_TAGS: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::super::super::Metadata;
+    use super::super::super::shared::SharedTexts;
     use super::*;
 
     #[test]
@@ -59,7 +66,7 @@ mod tests {
             b"\x0d\x01\x02\x03\x04\x05\x06\x07\x08Q039\x01............\xa0\x01\x00\x04".to_vec();
         datagram.extend(b"CHLO\x02\0\0\0SNI\0\x0b\0\0\0UAID\x11\0\0\0example.comChrome");
         let mut metadata = None;
-        assert!(read(&datagram, &mut Notes::new(&mut metadata, 443)));
+        assert!(read(&datagram, &mut Notes::new(&mut metadata, &mut SharedTexts::default(), 443)));
         let expected = Metadata {
             server_name: Some("example.com".into()),
             user_agent: Some("Chrome".into()),
@@ -71,7 +78,10 @@ mod tests {
     #[test]
     fn a_value_beyond_the_end_is_left_out() {
         let mut metadata = None;
-        assert!(read(b"CHLO\x01\0\0\0SNI\0\xff\0\0\0example.com", &mut Notes::new(&mut metadata, 443)));
+        assert!(read(
+            b"CHLO\x01\0\0\0SNI\0\xff\0\0\0example.com",
+            &mut Notes::new(&mut metadata, &mut SharedTexts::default(), 443)
+        ));
         assert_eq!(metadata, None);
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::super::recognise::text as lines;
-use super::{Conversation, Notes, Progress, Protocol, text};
+use super::{Conversation, Notes, Progress, Protocol};
 
 /// Reads the first request; a `CONNECT` or an upgrade also waits for what the server says to it.
 pub(super) fn read(conversation: &Conversation<'_>, notes: &mut Notes<'_>) -> Progress {
@@ -59,18 +59,22 @@ pub(super) fn read(conversation: &Conversation<'_>, notes: &mut Notes<'_>) -> Pr
 }
 
 fn note<'a>(method: &[u8], target: &[u8], header: impl Fn(&str) -> Option<&'a [u8]>, notes: &mut Notes<'_>) {
-    let metadata = notes.write();
-    metadata.http_method = text::shown(method);
-    metadata.user_agent = header("user-agent").and_then(text::shown);
+    let http_method = notes.shown(method);
+    let user_agent = header("user-agent").and_then(|agent| notes.shown(agent));
     let authority = if method == b"CONNECT" { Some(target) } else { absolute_authority(target) };
-    if let Some(authority) = authority {
+    let proxied_to = authority.map(|authority| {
         // A target with a host in it is what only proxies are asked for (RFC 9112, sections 3.2.2 and 3.2.3).
         let ported = without_port(authority) != authority;
         let with_port = if ported { authority.to_vec() } else { [authority, b":80"].concat() };
-        metadata.proxied_to = text::host(&with_port);
+        notes.host(&with_port)
+    });
+    let http_host = header("host").or(authority).and_then(|host| notes.host(host));
+    let name = authority.or_else(|| header("host")).map(without_port).and_then(|host| notes.host(host));
+    let metadata = notes.write();
+    (metadata.http_method, metadata.user_agent, metadata.http_host) = (http_method, user_agent, http_host);
+    if let Some(proxied_to) = proxied_to {
+        metadata.proxied_to = proxied_to;
     }
-    metadata.http_host = header("host").or(authority).and_then(text::host);
-    let name = authority.or_else(|| header("host")).map(without_port).and_then(text::host);
     metadata.server_name = name.filter(|name| name.trim_matches(['[', ']']).parse::<IpAddr>().is_err());
 }
 

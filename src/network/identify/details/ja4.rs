@@ -7,7 +7,6 @@
 //! The other fingerprints of the JA4+ suite are under a licence that forbids their use here, and are left out.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
@@ -26,7 +25,7 @@ pub(super) enum Carrier {
 }
 
 /// The fingerprint `a_b_c` of a whole hello: what is offered, and the truncated hashes of cipher suites and extensions.
-pub(super) fn fingerprint(hello: &ClientHello<'_>, carrier: Carrier) -> Arc<str> {
+pub(super) fn fingerprint(hello: &ClientHello<'_>, carrier: Carrier) -> String {
     let mut cursor = hello.ciphers;
     let mut ciphers: Values =
         std::iter::from_fn(|| cursor.u16_be()).filter(|cipher| !is_grease(*cipher)).collect();
@@ -57,7 +56,7 @@ pub(super) fn fingerprint(hello: &ClientHello<'_>, carrier: Carrier) -> Arc<str>
     extensions.sort_unstable();
     text.push('_');
     push_truncated_hash(&mut text, &extensions, &signatures);
-    text.into()
+    text
 }
 
 type Values = SmallVec<[u16; 32]>;

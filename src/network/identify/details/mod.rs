@@ -15,6 +15,9 @@ mod tls;
 
 pub(super) use dns::Answers;
 
+use std::sync::Arc;
+
+use super::shared::SharedTexts;
 use super::{Metadata, Protocol};
 
 /// What both ends of a connection have said, from the point on where the protocol in question began.
@@ -52,6 +55,7 @@ pub(super) enum Progress {
 #[derive(Debug)]
 pub(super) struct Notes<'a> {
     metadata: &'a mut Option<Box<Metadata>>,
+    texts: &'a mut SharedTexts,
     /// Port of the server, for what is only a hint.
     pub(super) server_port: u16,
     /// Whether anything was written.
@@ -60,14 +64,28 @@ pub(super) struct Notes<'a> {
 
 impl<'a> Notes<'a> {
     /// Notes in this metadata.
-    pub(super) fn new(metadata: &'a mut Option<Box<Metadata>>, server_port: u16) -> Self {
-        Self { metadata, server_port, changed: false }
+    pub(super) fn new(
+        metadata: &'a mut Option<Box<Metadata>>,
+        texts: &'a mut SharedTexts,
+        server_port: u16,
+    ) -> Self {
+        Self { metadata, texts, server_port, changed: false }
     }
 
     /// The metadata, to be written.
     fn write(&mut self) -> &mut Metadata {
         self.changed = true;
         self.metadata.get_or_insert_default()
+    }
+
+    /// The bytes as [`text::shown`], to be kept.
+    fn shown(&mut self, bytes: &[u8]) -> Option<Arc<str>> {
+        text::shown(bytes).map(|text| self.texts.share(&text))
+    }
+
+    /// The bytes as [`text::host`], to be kept.
+    fn host(&mut self, bytes: &[u8]) -> Option<Arc<str>> {
+        text::host(bytes).map(|text| self.texts.share(&text))
     }
 
     /// The metadata as far as it was written.

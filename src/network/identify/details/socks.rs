@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Conversation, Notes, Progress, text};
+use super::{Conversation, Notes, Progress};
 use crate::cursor::Cursor;
 
 /// Reads both ends' negotiation. Once the request is read, what passes inside begins with the next byte of either end.
@@ -16,7 +16,8 @@ pub(super) fn read(conversation: &Conversation<'_>, notes: &mut Notes<'_>) -> Pr
     };
     let Some(target) = target else { return Progress::More };
     if notes.read().is_none_or(|metadata| metadata.proxied_to.is_none()) {
-        notes.write().proxied_to = text::host(target.as_bytes());
+        let target = notes.host(target.as_bytes());
+        notes.write().proxied_to = target;
     }
     let answered = if conversation.client.first() == Some(&4) { server.skip(8) } else { reply(&mut server) };
     if answered.is_none() {

@@ -1,15 +1,15 @@
 //! Foreign bytes as text that is safe to show.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 /// At most [`LONGEST`] bytes as text: what is no UTF-8 and what could control a terminal is replaced.
-pub(super) fn shown(bytes: &[u8]) -> Option<Arc<str>> {
+pub(super) fn shown(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let bytes = bytes.get(..bytes.len().min(LONGEST)).unwrap_or_default().trim_ascii();
     if bytes.is_empty() {
         return None;
     }
     if bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) {
-        return std::str::from_utf8(bytes).ok().map(Arc::from);
+        return std::str::from_utf8(bytes).ok().map(Cow::Borrowed);
     }
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -24,7 +24,7 @@ pub(super) fn shown(bytes: &[u8]) -> Option<Arc<str>> {
             text.push_str(REPLACEMENT);
         }
     }
-    Some(text.into())
+    Some(Cow::Owned(text))
 }
 
 /// What stands before and behind the first control character: U+0000 to 001F, 007F to 009F, as [`char::is_control`] has them. Byte by byte,
@@ -56,14 +56,13 @@ pub(super) fn replaced(bytes: &[u8]) -> String {
 }
 
 /// A host name: as [`shown`], in lower case and without the root's dot, since DNS knows no case (RFC 4343).
-pub(super) fn host(bytes: &[u8]) -> Option<Arc<str>> {
+pub(super) fn host(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let bytes = bytes.strip_suffix(b".").unwrap_or(bytes);
-    let text = shown(bytes)?;
+    let mut text = shown(bytes)?;
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Some(text.to_ascii_lowercase().into())
-    } else {
-        Some(text)
+        text.to_mut().make_ascii_lowercase();
     }
+    Some(text)
 }
 
 /// The longest text that is kept, in bytes; the longest host name is shorter.

@@ -1,7 +1,6 @@
 //! What the hellos of TLS show.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use super::client_hello::{ClientHello, SUPPORTED_VERSIONS, version_text};
 use super::ja4::Carrier;
@@ -42,7 +41,8 @@ pub(super) fn read(conversation: &Conversation<'_>, notes: &mut Notes<'_>) -> Pr
                 return Progress::Complete;
             };
             if notes.read().and_then(|metadata| metadata.tls_version.as_deref()) != Some(version) {
-                notes.write().tls_version = Some(Arc::from(version));
+                let version = notes.texts.share(version);
+                notes.write().tls_version = Some(version);
             }
             Progress::Complete
         }
