@@ -238,7 +238,6 @@ impl Histogram {
         let mut bins = occupied >> lowest;
         while bins > 0 {
             let more = if bins > 0x7f { 0x80 } else { 0 };
-            #[expect(clippy::cast_possible_truncation, reason = "seven bits of it")]
             packed.push((bins & 0x7f) as u8 | more);
             bins >>= 7;
         }
