@@ -11,7 +11,7 @@
 //!
 //! Read the rooms in the order of the road: [`observation`] (the shared words), [`source`] (where observations come from), [`process`]
 //! (who acted), [`network`] (what was said), [`baseline`] (what is usual), [`detect`] (how unusual this is), [`engine`] (the one place
-//! that walks an observation down the road), [`exceptions`] (what the organisation has accepted), [`alert`] (the document), [`sink`]
+//! that walks an observation down the road), [`exceptions`] (what the organisation has accepted), [`alert`] (the document), [`journal`] (what flows ended), [`sink`]
 //! (delivery), [`daemon`] (the live wiring), [`managed`] (what an MDM ships) and [`cli`] (one file a verb). An import runs with the road, never against it.
 //!
 //! The engine does no I/O and knows no wall clock: time comes with the observations, so the same recording gives the same alerts to
@@ -41,6 +41,8 @@ pub mod engine;
 pub mod exceptions;
 
 pub mod alert;
+
+pub mod journal;
 
 pub mod sink;
 

@@ -78,6 +78,13 @@ struct Open {
 }
 
 impl Lifecycle {
+    /// Forgets open findings, which are not closed by an event; how many.
+    pub fn forget(&mut self, is_to_go: impl Fn(&Alert) -> bool) -> u64 {
+        let before = self.open.len();
+        self.open.retain(|_, open| !is_to_go(&open.latest));
+        before.saturating_sub(self.open.len()) as u64
+    }
+
     /// A finding stands: gives the event that leaves, if one does now.
     pub fn found(&mut self, mut alert: Alert, out: &mut Vec<Alert>) {
         let time = alert.time;

@@ -13,6 +13,7 @@ mod format;
 mod id;
 mod lifecycle;
 mod ocsf;
+mod person;
 mod privacy;
 mod read;
 mod risk;
@@ -34,6 +35,7 @@ pub use document::{
 pub use format::{Format, SLIM_BYTES};
 pub use id::{FindingKey, event_id};
 pub use lifecycle::{Activity, Closed, FORGET_AFTER, Lifecycle, Stage, UPDATE_EVERY};
+pub use person::Person;
 pub use privacy::{Mode as PrivacyMode, Privacy, Settings as PrivacySettings};
 pub use read::ReadError;
 pub(crate) use read::native;

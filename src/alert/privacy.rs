@@ -125,8 +125,36 @@ impl Privacy {
         serde_json::from_value(document).unwrap_or(alert)
     }
 
+    /// The name of a server that this image spoke to, as it may be told.
+    pub fn server_name(&self, image: &str, name: &Arc<str>) -> Option<Arc<str>> {
+        match self.mode_of_names(image) {
+            Mode::Full => Some(Arc::clone(name)),
+            Mode::Keyed => Some(Arc::from(self.keyed(name))),
+            Mode::Off => None,
+        }
+    }
+
+    /// A path, with the names of users in it as they may be told.
+    pub fn path(&self, path: &str) -> String {
+        if self.settings.user_names == Mode::Full {
+            return path.to_owned();
+        }
+        let mut names = BTreeSet::new();
+        users_of_path(path, &mut names);
+        names.iter().filter(|name| !name.is_empty() && *name != "Shared").fold(
+            path.to_owned(),
+            |path, name| {
+                let to = self.replacement(self.settings.user_names, name);
+                path.replace(&format!("/Users/{name}"), &format!("/Users/{to}"))
+            },
+        )
+    }
+
     fn server_names(&self, alert: &Alert) -> Mode {
-        let image = alert.subject.image.as_str();
+        self.mode_of_names(alert.subject.image.as_str())
+    }
+
+    fn mode_of_names(&self, image: &str) -> Mode {
         let is_browser = self.settings.browsers.iter().any(|browser| match browser.strip_suffix('*') {
             Some(beginning) => image.starts_with(beginning),
             None => image == browser,
@@ -154,7 +182,7 @@ impl Privacy {
         }
     }
 
-    fn keyed(&self, text: &str) -> String {
+    pub(super) fn keyed(&self, text: &str) -> String {
         // A key of any length is taken (RFC 2104, section 3).
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.key) else { return NOT_TOLD.to_owned() };
         mac.update(text.as_bytes());
@@ -194,13 +222,7 @@ fn server_names(alert: &Alert) -> BTreeSet<String> {
 /// The names of users that an alert knows of: the one who acts, and those whose folders are named in a path.
 fn user_names(alert: &Alert) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = alert.user.name.iter().map(ToString::to_string).collect();
-    let mut of_path = |text: &str| {
-        for rest in text.split("/Users/").skip(1) {
-            let name: String =
-                rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-')).collect();
-            names.insert(name);
-        }
-    };
+    let mut of_path = |text: &str| users_of_path(text, &mut names);
     let processes = std::iter::once(&alert.process)
         .chain(&alert.initiator)
         .chain(&alert.application)
@@ -214,6 +236,15 @@ fn user_names(alert: &Alert) -> BTreeSet<String> {
     }
     names.retain(|name| name.len() >= SHORTEST_NAME && name != "Shared");
     names
+}
+
+/// The users whose folders a path names.
+fn users_of_path(path: &str, names: &mut BTreeSet<String>) {
+    for rest in path.split("/Users/").skip(1) {
+        names.insert(
+            rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-')).collect(),
+        );
+    }
 }
 
 /// Replaces names in every text of a document. Names of members are ours and stay.

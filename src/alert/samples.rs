@@ -14,11 +14,14 @@ use crate::detect::{
     BaselineState, BaselineSummary, Channel, ChannelScore, Condition, Counterfactual, Finding, Held,
     HeldReason, Severity,
 };
+use crate::engine::Ended;
 use crate::exceptions::Action;
 use crate::network::identify::{Identified, Metadata};
 use crate::network::{Counters, Evidence, Flow, FlowId, FlowOwner, Protocol};
-use crate::observation::{CodeSigning, Credentials, Direction, Origin, ProcessKey, Timestamp, Transport};
-use crate::process::{Identity, Method, ProcessFacts, Role, Script, ScriptSource, Subject, Who};
+use crate::observation::{
+    CodeSigning, Credentials, Direction, Origin, ProcessKey, Timestamp, Transport, ZoneOffset,
+};
+use crate::process::{Attribution, Identity, Method, ProcessFacts, Role, Script, ScriptSource, Subject, Who};
 
 /// The plain alert: `curl` that a script of Automator runs sends to a place of its own.
 pub(crate) fn plain() -> Alert {
@@ -31,6 +34,17 @@ pub(crate) fn named(image: &str, time: Timestamp) -> Alert {
     detection.finding.subject.image = Identity::new(image);
     detection.finding.time = time;
     Alert::new(&detection, None)
+}
+
+/// The flow of the plain alert, as one that ended at this second.
+pub(crate) fn ended(second: i64) -> Ended {
+    let Detection { flow, who, attribution, .. } = detection();
+    Ended {
+        time: Timestamp::from_seconds(second, 0),
+        zone: ZoneOffset::default(),
+        flow,
+        attribution: Attribution { method: attribution, who: Some(who), via: None },
+    }
 }
 
 /// A channel that counts.

@@ -173,6 +173,12 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub fn open_as_it_is(path: &Path) -> Result<Self, StoreError> {
+        let before = beside(path, BEFORE);
+        if !path.exists() && before.exists() {
+            // A crash while it was written anew.
+            std::fs::rename(&before, path)
+                .map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+        }
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         let db = wait_while_held(
             || Self::open_pages(path, &config),
@@ -267,6 +273,47 @@ impl Store {
         self.feedback.contains_key(key).map_err(|error| StoreError::from_sled(&self.path, error))
     }
 
+    /// Writes the whole store anew, so that nothing stays on the disk of what was overwritten or removed: sled keeps old pages until it needs
+    /// their place.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. The store stays as it was, here or, after a crash between two renames, as `<folder>.before`, where the next opening finds it.
+    pub fn rewritten(self) -> Result<Self, StoreError> {
+        let path = self.path.clone();
+        let (next, before) = (beside(&path, "next"), beside(&path, BEFORE));
+        let io = |source| StoreError::Io { path: path.clone(), source };
+        if next.exists() {
+            std::fs::remove_dir_all(&next).map_err(io)?;
+        }
+        {
+            let copy = Self::open_as_it_is(&next)?;
+            let trees = [
+                (&self.subjects, &copy.subjects),
+                (&self.host, &copy.host),
+                (&self.feedback, &copy.feedback),
+                (&self.metadata, &copy.metadata),
+            ];
+            let wrong = |error| StoreError::from_sled(&path, error);
+            for (from, to) in trees {
+                for pair in from.iter() {
+                    let (key, value) = pair.map_err(wrong)?;
+                    to.insert(key, value).map_err(wrong)?;
+                }
+            }
+            copy.db.flush().map_err(wrong)?;
+        }
+        drop(self);
+        std::fs::rename(&path, &before).map_err(io)?;
+        std::fs::rename(&next, &path).map_err(io)?;
+        std::fs::remove_dir_all(&before).map_err(io)?;
+        Self::open_as_it_is(&path)
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Bytes on disk.
     ///
     /// # Errors
@@ -334,13 +381,16 @@ impl StoreError {
     }
 }
 
+/// A folder beside this one, of its name and another ending.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{ending}"));
+    PathBuf::from(name)
+}
+
 /// Moves a folder beside itself under the first free name.
 fn set_aside(path: &Path, reason: &str) -> Result<PathBuf, StoreError> {
-    let name = |n: u32| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".corrupt-{n}"));
-        PathBuf::from(name)
-    };
+    let name = |n: u32| beside(path, &format!("corrupt-{n}"));
     let aside = (1..MOST_ASIDE).map(name).find(|aside| !aside.exists()).unwrap_or_else(|| name(0));
     std::fs::rename(path, &aside).map_err(|source| StoreError::Stuck {
         path: path.to_owned(),
@@ -354,6 +404,8 @@ fn set_aside(path: &Path, reason: &str) -> Result<PathBuf, StoreError> {
 const FORMAT: u32 = 1;
 /// Names tried for a store that is set aside; the last resort, `.corrupt-0`, fails where it is taken.
 const MOST_ASIDE: u32 = 10_000;
+/// The ending of a store in whose place the one that was written anew comes.
+const BEFORE: &str = "before";
 const FORMAT_KEY: &[u8] = b"format";
 const TIME_KEY: &[u8] = b"time";
 const HOST_KEY: &[u8] = b"host";

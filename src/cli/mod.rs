@@ -5,6 +5,7 @@
 
 mod alerts;
 mod audit;
+mod backtest;
 mod baseline;
 mod calibrate;
 mod config;
@@ -16,7 +17,9 @@ mod exit;
 mod explain;
 mod feedback;
 mod flows;
+mod forget;
 mod generate;
+mod history;
 mod inputs;
 mod mdm;
 mod plot;
@@ -79,6 +82,9 @@ enum Verb {
     Coverage(coverage::Args),
     Selftest(selftest::Args),
     Audit(audit::Args),
+    Forget(forget::Args),
+    History(history::Args),
+    Backtest(backtest::Args),
     Completions(generate::CompletionsArgs),
     Man(generate::ManArgs),
 }
@@ -111,6 +117,9 @@ pub fn main() -> ExitCode {
         Verb::Coverage(args) => coverage::run(&args),
         Verb::Selftest(args) => selftest::run(&args),
         Verb::Audit(args) => audit::run(&args),
+        Verb::Forget(args) => forget::run(&args),
+        Verb::History(args) => history::run(&args),
+        Verb::Backtest(args) => backtest::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
     };

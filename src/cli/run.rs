@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::config::ServiceSetup;
-use super::source::SourceName;
+use super::source::{Opened, SourceName};
 use super::{Code, Failure, state};
 use crate::alert::Alert;
 use crate::daemon::{self, Configuration, Learnt, Wiring};
+use crate::journal::{self, Journal};
 use crate::sink::spool::{Latest, Queue};
 
 /// Runs in the foreground: takes observations as they come and delivers alerts.
@@ -21,7 +22,8 @@ use crate::sink::spool::{Latest, Queue};
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// Where observations come from: `live` (this Mac), `recording:FILE` or `eslogger:-` (standard input). Several recordings merge by time.
+    /// Where observations come from: `live` (this Mac), `recording:FILE`, `eslogger:-` (standard input), or `follow:FILE`, a file or a FIFO that another
+    /// program writes to. Several recordings merge by time; what is followed comes as it comes, and is waited for where it ends.
     #[arg(long, value_name = "SOURCE", default_value = "live")]
     source: Vec<SourceName>,
     /// Takes a recording as fast as it was made (1), or so many times as fast; without it, as fast as it can be read.
@@ -42,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let layers = args.service.layers();
     let (configuration, settings) =
         Configuration::load(layers).map_err(|error| Failure::new(Code::Config, error))?;
-    let (source, sources) = SourceName::open(&args.source, args.pace)?;
+    let Opened { stream, sources, watch } = SourceName::open(&args.source, args.pace)?;
     let opened = state::open(&args.state.join(BASELINES))?;
     let learnt = Learnt::of(&opened);
     let store = opened.store;
@@ -52,6 +54,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Code::Io, error))?
         .filter_map(|line| Alert::read(&line).ok());
     let engine = state::resume(&store, settings, spooled, &mut verdicts)?;
+    let journal = match &configuration.config().history {
+        journal::Settings { days: 0, .. } => None,
+        settings => Journal::open(&args.state.join(journal::FOLDER), settings)
+            .inspect_err(|error| tracing::error!(%error, "flows that end cannot be kept on this Mac"))
+            .ok(),
+    };
     let wiring = Wiring {
         state: args.state.clone(),
         configuration,
@@ -59,10 +67,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         learnt,
         checkpoint_every: args.checkpoint_every,
         host: host_name(),
+        journal,
         resumed: verdicts,
         sources,
+        watch,
     };
-    let tally = daemon::run(source, engine, wiring).map_err(|error| Failure::new(Code::Io, error))?;
+    let tally = daemon::run(stream, engine, wiring).map_err(|error| Failure::new(Code::Io, error))?;
     tracing::info!(observations = tally.observations, "stopped");
     Ok(())
 }

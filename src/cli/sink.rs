@@ -112,7 +112,9 @@ fn taken(outcome: Outcome) -> Result<(), String> {
             Some(Fate::Later(why) | Fate::Rejected(why)) => Err(why),
             None => Err("the receiver told of no event".to_owned()),
         },
-        Outcome::Unfit(why) | Outcome::Refused(why) | Outcome::Later { why, .. } => Err(why),
+        Outcome::Unfit(why) | Outcome::Gone(why) | Outcome::Refused(why) | Outcome::Later { why, .. } => {
+            Err(why)
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::inputs;
 use super::{Code, Failure};
 use crate::daemon::Sources;
 use crate::observation::{Observation, Timestamp};
-use crate::source::live::Live;
+use crate::source::live::{Live, SourceWatch, follow};
 use crate::source::{Merged, OpenOptions, Origins, WithUsers, ladder, login_name, open};
 
 /// `--source`.
@@ -21,6 +21,18 @@ pub(super) enum SourceName {
     Recording(PathBuf),
     /// Output of `eslogger`.
     Eslogger(PathBuf),
+    /// A recording, or output of `eslogger`, that another program writes to while it is read.
+    Follow(PathBuf),
+}
+
+/// Sources that are open.
+pub(super) struct Opened {
+    /// What they tell.
+    pub(super) stream: Stream,
+    /// Where that is, in words.
+    pub(super) sources: Sources,
+    /// How each does that is begun anew when it ends.
+    pub(super) watch: SourceWatch,
 }
 
 /// What a source gives, for a thread of its own.
@@ -33,7 +45,11 @@ impl FromStr for SourceName {
             None if text == "live" => Ok(Self::Live),
             Some(("recording", file)) if !file.is_empty() => Ok(Self::Recording(file.into())),
             Some(("eslogger", file)) if !file.is_empty() => Ok(Self::Eslogger(file.into())),
-            _ => Err("expected live, recording:FILE or eslogger:FILE, with - for standard input".to_owned()),
+            Some(("follow", file)) if !file.is_empty() => Ok(Self::Follow(file.into())),
+            _ => Err(
+                "expected live, recording:FILE or eslogger:FILE, with - for standard input, or follow:FILE"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -44,23 +60,32 @@ impl fmt::Display for SourceName {
             Self::Live => f.write_str("live"),
             Self::Recording(path) => write!(f, "recording {}", path.display()),
             Self::Eslogger(path) => write!(f, "eslogger {}", path.display()),
+            Self::Follow(path) => write!(f, "what is written to {}", path.display()),
         }
     }
 }
 
 impl SourceName {
-    /// The observations as they stand in these sources, merged by time, and where that is in words: a recording gives the same wherever and
-    /// whenever it is read, also where it is read at a pace. Only what is live gets this machine's names of users.
-    pub(super) fn open(sources: &[Self], pace: Option<f64>) -> Result<(Stream, Sources), Failure> {
-        if sources.contains(&Self::Live) {
-            if sources.len() == 1 {
-                return opened_live();
+    /// The observations of these sources. Recordings are merged by time: they give the same wherever and whenever they are read, also where they are
+    /// read at a pace. What is live or followed comes as it comes, under this machine's name; it alone gets this machine's names of users.
+    pub(super) fn open(sources: &[Self], pace: Option<f64>) -> Result<Opened, Failure> {
+        let alone = |why: &str| Err(Failure::new(Code::Usage, why));
+        match sources {
+            [Self::Live] => return opened_live(),
+            _ if sources.contains(&Self::Live) => {
+                return alone("`live` is this Mac, and goes with no recording of one");
             }
-            let why = "`live` is this Mac, and goes with no recording of one";
-            return Err(Failure::new(Code::Usage, why));
+            _ => {}
         }
-        let named: Vec<String> = sources.iter().map(ToString::to_string).collect();
-        let rung = named.join(", ");
+        let rung = sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let sources_told = Sources { rung, ..Sources::default() };
+        let followed: Vec<&PathBuf> = sources.iter().filter_map(Self::followed).collect();
+        if !followed.is_empty() {
+            if followed.len() < sources.len() || pace.is_some() {
+                return alone("what is followed happens now, and goes with no recording and at no pace");
+            }
+            return opened_followed(&followed, sources_told);
+        }
         let recorded = if sources.iter().any(Self::is_pipe) {
             Recorded::Unopened(sources.to_vec())
         } else {
@@ -71,7 +96,14 @@ impl SourceName {
             Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
             None => Box::new(recorded),
         };
-        Ok((stream, Sources { rung, ..Sources::default() }))
+        Ok(Opened { stream, sources: sources_told, watch: SourceWatch::default() })
+    }
+
+    fn followed(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Follow(path) => Some(path),
+            Self::Live | Self::Recording(_) | Self::Eslogger(_) => None,
+        }
     }
 
     /// Whether it tells what it carries only once somebody writes. A file that is not there is said at once, and not when the daemon already runs.
@@ -86,7 +118,7 @@ impl SourceName {
     fn path(&self) -> Option<&Path> {
         match self {
             Self::Live => None,
-            Self::Recording(path) | Self::Eslogger(path) => Some(path),
+            Self::Recording(path) | Self::Eslogger(path) | Self::Follow(path) => Some(path),
         }
     }
 
@@ -94,6 +126,11 @@ impl SourceName {
     pub(super) fn follow(&self) -> Result<Live, Failure> {
         match self {
             Self::Live => live(),
+            Self::Follow(path) => {
+                let mut live = Live::new();
+                keep(&mut live, path)?;
+                Ok(live)
+            }
             Self::Recording(path) | Self::Eslogger(path) => {
                 let source = open(path, &OpenOptions::default()).map_err(|error| {
                     let code = if error.is_bad_data() { Code::BadData } else { Code::NoInput };
@@ -108,14 +145,33 @@ impl SourceName {
 }
 
 /// This Mac.
-fn opened_live() -> Result<(Stream, Sources), Failure> {
+fn opened_live() -> Result<Opened, Failure> {
     let (live, coverage) = ladder::open().map_err(|error| Failure::new(Code::NoInput, error))?;
     let sources = Sources {
         rung: coverage.to_string(),
         refused: coverage.refused.clone(),
         blind_spots: coverage.blind_spots().map(str::to_owned).collect(),
+        ..Sources::default()
     };
-    Ok((Box::new(WithUsers::new(live, login_name)), sources))
+    Ok(opened(live, sources))
+}
+
+fn opened_followed(paths: &[&PathBuf], sources: Sources) -> Result<Opened, Failure> {
+    let mut live = Live::new();
+    for path in paths {
+        keep(&mut live, path)?;
+    }
+    Ok(opened(live, sources))
+}
+
+fn opened(live: Live, sources: Sources) -> Opened {
+    let watch = live.watch();
+    Opened { stream: Box::new(WithUsers::new(live, login_name)), sources, watch }
+}
+
+fn keep(live: &mut Live, path: &Path) -> Result<(), Failure> {
+    let kept = live.keep(&path.to_string_lossy(), None, follow(path.to_owned()));
+    kept.map_err(|error| Failure::new(Code::NoInput, error))
 }
 
 /// A recording, or a pipe that will carry one. A pipe tells what it carries only when the other end writes, and a daemon answers before that: it is
@@ -211,8 +267,9 @@ mod tests {
     fn a_source_is_live_or_names_a_file() {
         assert_eq!("live".parse(), Ok(SourceName::Live));
         assert_eq!("eslogger:-".parse(), Ok(SourceName::Eslogger("-".into())));
+        assert_eq!("follow:/a b".parse(), Ok(SourceName::Follow("/a b".into())));
         assert_eq!("recording:a:b".parse(), Ok(SourceName::Recording("a:b".into())));
-        for wrong in ["", "eslogger:", "live:", "pcap:x"] {
+        for wrong in ["", "eslogger:", "live:", "follow:", "pcap:x"] {
             assert!(wrong.parse::<SourceName>().is_err(), "{wrong}");
         }
     }

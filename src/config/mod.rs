@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::PrivacySettings;
-use crate::{daemon, detect, exceptions, sink};
+use crate::{daemon, detect, exceptions, journal, sink};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +32,8 @@ pub struct Config {
     pub delivery: sink::Settings,
     /// How much of people is told.
     pub privacy: PrivacySettings,
+    /// What is kept of flows that ended.
+    pub history: journal::Settings,
     /// What the daemon itself offers.
     pub daemon: daemon::Settings,
 }
@@ -60,6 +62,7 @@ impl Config {
             .validate()
             .map_err(|error| (format!("detection.{}", error.key), format!("[detection] {error}")))?;
         self.delivery.validate().map_err(|error| ("delivery".to_owned(), format!("[delivery] {error}")))?;
+        self.history.validate().map_err(|error| ("history".to_owned(), format!("[history] {error}")))?;
         self.daemon.validate().map_err(|error| ("daemon".to_owned(), format!("[daemon] {error}")))
     }
 

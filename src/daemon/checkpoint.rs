@@ -1,28 +1,42 @@
 //! What was learnt, on the disk while the daemon runs: a crash takes the time since the last checkpoint, and no alert.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::DaemonError;
-use crate::baseline::{Checkpoint, Store};
+use super::forget::Renewal;
+use crate::baseline::{Checkpoint, Store, StoreError};
 use crate::engine::Engine;
 
 /// Makes a checkpoint now and then. Whoever asks it to has spooled what the engine said: a checkpoint never remembers an alert that the
 /// spool does not have.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    store: Store,
+    folder: PathBuf,
+    /// `None` since the disk refused a checkpoint: sled takes nothing more after that, so that the store is opened anew.
+    store: Option<Store>,
     every: Duration,
     /// When the next is due; none while nothing was observed since the last.
     due: Option<Instant>,
     /// When what was written so far has been spread over time at [`BYTES_A_SECOND`]: a large state is written more seldom.
     spread_until: Instant,
+    /// Whether the store is to be written anew.
+    renewal: Renewal,
     /// A checkpoint that the disk did not take. It counts as written for the engine, so the next one has it in itself.
     unwritten: Option<Checkpoint>,
 }
 
 impl Keeper {
-    pub(super) fn new(store: Store, every: Duration) -> Self {
-        Self { store, every, due: None, spread_until: Instant::now(), unwritten: None }
+    pub(super) fn new(store: Store, every: Duration, renewal: Renewal) -> Self {
+        Self {
+            folder: store.path().to_owned(),
+            store: Some(store),
+            every,
+            due: None,
+            spread_until: Instant::now(),
+            renewal,
+            unwritten: None,
+        }
     }
 
     /// There is something to keep.
@@ -50,13 +64,17 @@ impl Keeper {
 
     /// Makes one. A disk that does not take it is no reason to stop: alerts go on, and the next checkpoint has everything that this one had.
     pub(super) fn keep(&mut self, engine: &mut Engine) -> Result<(), DaemonError> {
+        let began = Instant::now();
         let checkpoint = engine.checkpoint()?;
+        let took = began.elapsed();
         let checkpoint = self.with_unwritten(checkpoint);
         let bytes = checkpoint.bytes();
-        if let Err(error) = self.store.write(&checkpoint) {
+        if let Err(error) = self.write(&checkpoint) {
             tracing::error!(%error, "what was learnt cannot be kept; it is tried again");
             self.unwritten = Some(checkpoint);
         }
+        let (making_ms, whole_ms) = (took.as_millis(), began.elapsed().as_millis());
+        tracing::debug!(bytes, making_ms, whole_ms, "kept what was learnt");
         self.due = None;
         let spread = Duration::from_secs_f64(bytes as f64 / BYTES_A_SECOND);
         self.spread_until = self.spread_until.max(Instant::now()) + spread;
@@ -66,7 +84,22 @@ impl Keeper {
     /// Keeps the last one.
     pub(super) fn finish(mut self, checkpoint: Checkpoint) -> Result<(), DaemonError> {
         let checkpoint = self.with_unwritten(checkpoint);
-        Ok(self.store.write(&checkpoint)?)
+        Ok(self.write(&checkpoint)?)
+    }
+
+    fn write(&mut self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        let store = match self.store.take() {
+            Some(store) => store,
+            None => Store::open_as_it_is(&self.folder)?,
+        };
+        store.write(checkpoint)?;
+        if self.renewal.is_asked() {
+            self.store = Some(store.rewritten()?);
+            self.renewal.done();
+        } else {
+            self.store = Some(store);
+        }
+        Ok(())
     }
 
     fn with_unwritten(&mut self, checkpoint: Checkpoint) -> Checkpoint {
@@ -91,7 +124,7 @@ mod tests {
     fn one_is_due_only_after_something_was_observed_and_large_ones_are_further_apart() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap().store;
-        let mut keeper = Keeper::new(store, Duration::ZERO);
+        let mut keeper = Keeper::new(store, Duration::ZERO, Renewal::default());
         assert!(!keeper.is_due());
         keeper.observed();
         assert!(keeper.is_due());
@@ -99,10 +132,52 @@ mod tests {
         keeper.keep(&mut engine).unwrap();
         assert!(!keeper.is_due() && keeper.due_in().is_none());
         assert!(keeper.spread_until > Instant::now(), "even an empty engine has some bytes");
-        assert!(keeper.store.load().unwrap().road.is_some());
+        assert!(keeper.store.as_ref().unwrap().load().unwrap().road.is_some());
         keeper.spread_until = Instant::now() + MOST_AHEAD + Duration::from_mins(5);
         keeper.observed();
         assert!(keeper.due_in().is_some_and(|left| left > Duration::from_mins(4)));
+    }
+
+    fn holds(folder: &std::path::Path, text: &[u8]) -> bool {
+        std::fs::read_dir(folder).unwrap().flatten().any(|entry| {
+            let path = entry.path();
+            if path.is_dir() {
+                holds(&path, text)
+            } else {
+                std::fs::read(path).unwrap().windows(text.len()).any(|part| part == text)
+            }
+        })
+    }
+
+    #[test]
+    fn a_store_that_is_written_anew_holds_what_counts_and_nothing_that_was_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("baselines");
+        let renewal = Renewal::default();
+        let store = Store::open(&place).unwrap().store;
+        let mut keeper = Keeper::new(store, Duration::ZERO, renewal.clone());
+        let host = |text: &[u8]| Checkpoint {
+            host: text.to_vec(),
+            subjects: vec![(b"subject".to_vec(), Some(b"kept".to_vec()))],
+            feedback: vec![(b"word".to_vec(), b"given".to_vec())],
+            ..Checkpoint::default()
+        };
+        keeper.write(&host(b"a canary of 24 characters")).unwrap();
+        keeper.write(&host(b"nothing")).unwrap();
+        assert!(holds(folder.path(), b"a canary of 24 characters"), "sled keeps old pages");
+        renewal.ask();
+        keeper.write(&host(b"nothing")).unwrap();
+        assert!(!renewal.is_asked() && !holds(folder.path(), b"a canary of 24 characters"));
+        let store = keeper.store.as_ref().unwrap();
+        let saved = store.load().unwrap();
+        assert_eq!(saved.host.unwrap(), b"nothing");
+        assert_eq!(saved.subjects, [(b"subject".to_vec(), b"kept".to_vec())]);
+        assert!(store.has_feedback(b"word").unwrap());
+
+        // A crash between the two renames.
+        drop(keeper);
+        std::fs::rename(&place, folder.path().join("baselines.before")).unwrap();
+        assert!(!Store::open(&place).unwrap().fresh, "what was there is found");
     }
 
     #[test]

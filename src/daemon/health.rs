@@ -26,6 +26,17 @@ pub(super) enum Occasion<'a> {
     Reloaded(&'a [String]),
     /// The configuration on the disk is refused.
     ReloadRefused(&'a str),
+    /// A source ended, and is begun anew.
+    SourceLost {
+        source: &'a str,
+        why: &'a str,
+        restarts: u64,
+    },
+    /// It observes again.
+    SourceBack {
+        source: &'a str,
+        restarts: u64,
+    },
     /// A part failed.
     Failed {
         part: &'a str,
@@ -71,6 +82,14 @@ pub(super) fn event(occasion: &Occasion<'_>, status: &Status, now: jiff::Timesta
             "medium",
             format!("the configuration on the disk is refused, the last good one stays in force: {why}"),
         ),
+        Occasion::SourceLost { source, why, restarts } => (
+            "source_lost",
+            "high",
+            format!("source {source} ended ({restarts} times since the start) and is begun anew: {why}"),
+        ),
+        Occasion::SourceBack { source, restarts } => {
+            ("source_back", "info", format!("source {source} observes again, after {restarts} losses"))
+        }
         Occasion::Failed { part, what } => ("failed", "high", format!("{part}: {what}")),
     };
     let rest = json!({ "status": vital(status) });
@@ -235,6 +254,8 @@ mod tests {
             Occasion::Refused("splunk"),
             Occasion::Reloaded(&keys),
             Occasion::ReloadRefused(&"\\".repeat(5_000)),
+            Occasion::SourceLost { source: "packet_tap", why: &"\"".repeat(5_000), restarts: u64::MAX },
+            Occasion::SourceBack { source: "packet_tap", restarts: u64::MAX },
             Occasion::Failed { part: "engine", what: &"x".repeat(5_000) },
         ] {
             let line = event(&occasion, &status, now);

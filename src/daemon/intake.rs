@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
 
 use super::accepted::Accepted;
+use super::forget::SharedArchive;
 use super::health;
 use crate::engine::Verdict;
 use crate::exceptions::Due;
 use crate::observation::Timestamp;
-use crate::sink::Archive;
 use crate::sink::spool::{Queue, Spool, SpoolError};
 
 /// Takes verdicts and spools them in groups, each with one flush to the disk.
@@ -22,7 +22,7 @@ pub(super) struct Intake {
     pending: VecDeque<(Queue, String)>,
     /// What was found and is not in the archive yet, suppressed findings included.
     found: Vec<(Timestamp, String)>,
-    archive: Option<Archive>,
+    archive: Option<SharedArchive>,
     /// The archive could not be written the last time: only the next group tries again.
     archive_failed: bool,
     not_kept: u64,
@@ -34,13 +34,30 @@ pub(super) struct Intake {
     followers: broadcast::Sender<Arc<str>>,
 }
 
-/// Events that found no room in memory while the spool could not be written.
+/// What the disk does not take.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lost(Arc<AtomicU64>);
+pub(super) struct Lost {
+    /// Events that found no room in memory.
+    lost: Arc<AtomicU64>,
+    /// Events that wait in memory after the disk refused them.
+    held: Arc<AtomicU64>,
+}
 
 impl Lost {
     pub(super) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, events: u64) {
+        self.lost.fetch_add(events, Ordering::Relaxed);
+    }
+
+    fn hold(&self, events: usize) {
+        self.held.store(events as u64, Ordering::Relaxed);
     }
 }
 
@@ -49,7 +66,7 @@ impl Intake {
     pub(super) fn new(
         spool: Arc<Mutex<Spool>>,
         host: String,
-        archive: Option<Archive>,
+        archive: Option<SharedArchive>,
         accepted: Accepted,
         lost: Lost,
         followers: broadcast::Sender<Arc<str>>,
@@ -120,15 +137,17 @@ impl Intake {
         self.observed = 0;
         if let Err(error) = self.write() {
             tracing::error!(%error, waiting = self.pending.len(), "alerts cannot be spooled; they wait in memory");
+            self.lost.hold(self.pending.len());
             return;
         }
+        self.lost.hold(0);
         self.keep();
     }
 
     /// The end: what still waits is lost. Gives all that was lost.
     pub(super) fn give_up(self) -> u64 {
         let left = self.pending.len() as u64;
-        self.lost.0.fetch_add(left, Ordering::Relaxed);
+        self.lost.add(left);
         self.lost.count()
     }
 
@@ -157,7 +176,10 @@ impl Intake {
         if self.found.is_empty() {
             return;
         }
-        match self.archive.as_mut().map(|archive| archive.append(&self.found)) {
+        // A panic of another thread left each line right by itself.
+        let mut archive =
+            self.archive.as_ref().map(|archive| archive.lock().unwrap_or_else(PoisonError::into_inner));
+        match archive.as_mut().map(|archive| archive.append(&self.found)) {
             Some(Ok(())) => {
                 self.archive_failed = false;
                 self.found.clear();
@@ -173,7 +195,7 @@ impl Intake {
                 self.found.clear();
             }
         }
-        let left_out = self.archive.as_ref().map_or(0, Archive::left_out);
+        let left_out = archive.as_ref().map_or(0, |archive| archive.left_out());
         self.accepted.not_kept(self.not_kept.saturating_add(left_out));
     }
 
@@ -189,7 +211,7 @@ impl Intake {
         if self.pending.len() < MOST_HELD {
             self.pending.push_back((queue, line));
         } else {
-            self.lost.0.fetch_add(1, Ordering::Relaxed);
+            self.lost.add(1);
         }
     }
 }
@@ -206,8 +228,8 @@ mod tests {
     use super::*;
     use crate::alert::{Alert, ExceptionSection, samples};
     use crate::exceptions::Action;
-    use crate::sink::Archived;
     use crate::sink::spool::Caps;
+    use crate::sink::{Archive, Archived};
 
     struct Place {
         folder: tempfile::TempDir,
@@ -221,6 +243,7 @@ mod tests {
         let spool = Spool::open(&folder.path().join("spool"), Caps::default()).unwrap();
         let spool = Arc::new(Mutex::new(spool));
         let archive = Archive::open(&folder.path().join("findings")).ok();
+        let archive = archive.map(|archive| Arc::new(Mutex::new(archive)));
         let accepted = Accepted::default();
         let (followers, _) = broadcast::channel(1);
         let intake = Intake::new(
@@ -269,12 +292,12 @@ mod tests {
             (0..=MOST_HELD).map(|_| Verdict::Alert(Box::new(samples::plain()))).collect();
         place.intake.take(&mut verdicts);
         assert!(place.intake.has_unspooled(), "a checkpoint would remember what is nowhere");
-        assert_eq!(place.intake.lost.count(), 1);
+        assert_eq!((place.intake.lost.count(), place.intake.lost.held()), (1, MOST_HELD as u64));
         assert_eq!(Archived::of(&place.folder.path().join("findings")).unwrap().count(), 0);
         std::fs::create_dir(&spool).unwrap();
         place.intake.commit();
         assert!(!place.intake.is_waiting());
-        assert_eq!(spooled(&place), MOST_HELD as u64);
+        assert_eq!((spooled(&place), place.intake.lost.held()), (MOST_HELD as u64, 0));
         assert_eq!(place.accepted.status().not_kept, 1);
         assert_eq!(place.intake.give_up(), 1);
     }

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::control::Desk;
 use super::vitals::{Snapshot, Status};
+use crate::source::live::Condition;
 
 /// The socket's name in the state's folder.
 pub const SOCKET: &str = "metrics.sock";
@@ -118,6 +119,23 @@ pub fn render(status: &Status) -> String {
     let mut family = text.counter("forward_failures_total", "Attempts to send that were to be repeated.");
     for sink in &status.sinks {
         family.of(&[("sink", &sink.name)], sink.retries);
+    }
+    let mut family = text.counter(
+        "forwarded_events_repeated_total",
+        "Events sent again since the receiver went away shortly after it had taken them.",
+    );
+    for sink in &status.sinks {
+        family.of(&[("sink", &sink.name)], sink.repeated);
+    }
+    let sources = &status.sources.each;
+    let mut family = text
+        .gauge("source_up", "1 where a source observes, 0 where it is away or has yet to tell something.");
+    for (name, source) in sources {
+        family.of(&[("source", name)], u8::from(source.condition == Condition::Running));
+    }
+    let mut family = text.counter("source_restarts_total", "Times that a source ended and was begun anew.");
+    for (name, source) in sources {
+        family.of(&[("source", name)], source.restarts);
     }
     if let Some(engine) = &status.engine {
         engine_metrics(&mut text, engine);

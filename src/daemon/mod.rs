@@ -8,9 +8,10 @@
 //! ```
 //!
 //! `supervisor` starts the parts, looks after them and takes them down; `engine_thread` is the one place where the engine works, and questions to it
-//! come by the `mailbox`. `control` answers people, `metrics` machines; what both tell is made in `vitals`. `reload` puts another configuration in
-//! force, whole or not at all. A part that fails is begun anew where it can be (a sink); where it cannot (the engine, the source), the daemon
-//! delivers what it has and ends, and launchd starts it anew from the last checkpoint.
+//! come by the `mailbox`. `service` looks after the rest every few seconds. `control` answers people, `metrics` machines; what both tell is made in
+//! `vitals`. `reload` puts another configuration in force, whole or not at all. A part that fails is begun anew where it can be (a sink; a live or a
+//! followed source, by `source::live`); where it cannot (the engine, a recording), the daemon delivers what it has and ends, and launchd starts it anew
+//! from the last checkpoint.
 //!
 //! The channel is bounded: a recorded source waits where the engine is behind, and nothing is lost. An alert is in the spool before anything
 //! else knows of it; receivers may be slow, away or full, and the engine does not wait for them. On a signal the engine takes what is
@@ -21,15 +22,19 @@ mod accepted;
 mod checkpoint;
 mod control;
 mod engine_thread;
+mod forget;
 mod health;
+mod history;
 mod intake;
 mod mailbox;
 mod metrics;
 mod reload;
 mod resources;
 mod selftest;
+mod service;
 mod settings;
 mod sinks;
+mod sources;
 mod stop;
 mod supervisor;
 mod vitals;
@@ -49,9 +54,11 @@ use std::time::Duration;
 
 use crate::baseline::{Opened, Store, StoreError};
 use crate::engine::{Engine, ResumeError, Tally, Verdict};
+use crate::journal::Journal;
 use crate::observation::Observation;
 use crate::sink::SinkError;
 use crate::sink::spool::SpoolError;
+use crate::source::live::SourceWatch;
 use thiserror::Error;
 
 /// Why the daemon ended otherwise than by a signal or the end of its source.
@@ -98,10 +105,14 @@ pub struct Wiring {
     pub checkpoint_every: Duration,
     /// The name of this Mac in events of the daemon's own.
     pub host: String,
+    /// Where flows that ended are kept.
+    pub journal: Option<Journal>,
     /// What resuming the engine gave.
     pub resumed: Vec<Verdict>,
     /// Where observations come from, in words.
     pub sources: Sources,
+    /// How each source does that is begun anew when it ends.
+    pub watch: SourceWatch,
 }
 
 /// What was remembered of this Mac when the daemon began. Whoever removes a store hopes for a fortnight in which nothing is told, so its

@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::accepted::{Accepted, AcceptedStatus};
+use super::history::History;
 use super::intake::Lost;
 use super::resources::{self, Usage};
 use super::sinks::SinkStates;
@@ -15,6 +16,7 @@ use crate::engine::{Coverage, Engine};
 use crate::network::{Protocol, TableReport};
 use crate::sink::spool::{SpoolStatus, SpoolWatch};
 use crate::sink::{SinkState, SinkStatus};
+use crate::source::live::{Condition, SourceState, SourceWatch};
 
 /// How the daemon does.
 #[derive(Debug, Clone, Serialize)]
@@ -43,6 +45,10 @@ pub struct Status {
     pub sinks: Vec<SinkStatus>,
     /// Events that could neither be spooled nor kept in memory.
     pub lost: u64,
+    /// Events that wait in memory since the spool could not be written.
+    pub held: u64,
+    /// Flows that ended and that the disk did not take for `tidemark history`.
+    pub history_left_out: u64,
     /// What the organisation has accepted.
     pub exceptions: AcceptedStatus,
     /// What the engine knows; `None` where it did not answer.
@@ -58,6 +64,8 @@ pub struct Sources {
     pub refused: Vec<String>,
     /// What cannot be seen, in words.
     pub blind_spots: Vec<String>,
+    /// How each does that is begun anew when it ends, by name.
+    pub each: BTreeMap<Arc<str>, SourceState>,
 }
 
 /// What the engine knows at one moment.
@@ -117,9 +125,11 @@ pub(super) struct Vitals {
     pub(super) began: Instant,
     pub(super) host: Arc<str>,
     pub(super) watch: SpoolWatch,
+    pub(super) watched: SourceWatch,
     pub(super) sinks: SinkStates,
     pub(super) lost: Lost,
     pub(super) accepted: Accepted,
+    pub(super) history: History,
     pub(super) notes: Arc<Mutex<Notes>>,
 }
 
@@ -146,11 +156,13 @@ impl Vitals {
             reasons: Vec::new(),
             uptime_seconds: self.began.elapsed().as_secs(),
             usage: resources::usage(),
-            sources: notes.sources.clone(),
+            sources: Sources { each: self.watched.read(), ..notes.sources.clone() },
             configured: notes.configured.clone(),
             spool: self.watch.status(),
             sinks: self.sinks.read(),
             lost: self.lost.count(),
+            held: self.lost.held(),
+            history_left_out: self.history.left_out(),
             exceptions: self.accepted.status(),
             engine,
         };
@@ -176,6 +188,9 @@ fn reasons(status: &Status, notes: &Notes) -> Vec<String> {
     if status.lost > 0 {
         reasons.push(format!("{} events were lost: the spool could not be written", status.lost));
     }
+    if status.held > 0 {
+        reasons.push(format!("{} events wait in memory: the spool cannot be written", status.held));
+    }
     for (name, queue) in &status.spool.queues {
         if queue.dropped > 0 {
             reasons
@@ -192,6 +207,11 @@ fn reasons(status: &Status, notes: &Notes) -> Vec<String> {
             SinkState::Waiting => reasons.push(format!("sink {} waits: {why}", sink.name)),
             SinkState::Idle | SinkState::Sending => {}
         }
+    }
+    for (name, source) in status.sources.each.iter().filter(|(_, source)| source.condition == Condition::Away)
+    {
+        let why = source.why.as_deref().unwrap_or("no reason given");
+        reasons.push(format!("source {name} is away since {}: {why}", source.since));
     }
     if let Some(error) = &notes.reload_error {
         reasons.push(format!(
@@ -237,9 +257,11 @@ pub(super) fn sample() -> Status {
         began: Instant::now(),
         host: Arc::from("mac-0123456789.example.com"),
         watch: spool.watch(),
+        watched: SourceWatch::default(),
         sinks: SinkStates::default(),
         lost: Lost::default(),
         accepted: Accepted::default(),
+        history: History::default(),
         notes: Arc::default(),
     };
     vitals.status(Some(Snapshot::of(&engine, 10)))

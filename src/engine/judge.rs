@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::surroundings::Memory;
-use super::{Coverage, Tally, Verdict};
+use super::{Coverage, Ended, Tally, Verdict};
 use crate::alert::{Alert, Detection, Host, Lifecycle, Losses, Privacy};
 use crate::detect::{Activity, Detector, Disposition, ProtocolUse, Severity};
 use crate::exceptions::{Action, Behaviour, Exception, Exceptions, Ledger};
@@ -33,6 +33,13 @@ struct Waiting {
     bytes_in: u64,
 }
 
+impl Tag {
+    /// Of a flow whose process is known.
+    pub(super) fn of(attribution: Attribution) -> Self {
+        Self { attribution, ..Self::default() }
+    }
+}
+
 /// Everything on the road below the flow table, borrowed for one observation.
 pub(super) struct Judge<'a> {
     pub(super) processes: &'a mut Processes,
@@ -48,6 +55,7 @@ pub(super) struct Judge<'a> {
     pub(super) coverage: &'a mut Coverage,
     pub(super) memory: &'a mut Memory,
     pub(super) lifecycle: &'a mut Lifecycle,
+    pub(super) ended: Option<&'a mut Vec<Ended>>,
     pub(super) sequence: &'a mut u64,
     pub(super) out: &'a mut Vec<Verdict>,
 }
@@ -65,6 +73,12 @@ impl Judge<'_> {
                 self.processes.attribute(flow.owner.process, flow.owner.effective_pid, flow.start);
         }
         self.count(flow, &tag.attribution, growth, phase);
+        if phase == Phase::Ended
+            && let Some(ended) = self.ended.as_deref_mut()
+        {
+            let (flow, attribution) = (flow.clone(), tag.attribution.clone());
+            ended.push(Ended { time, zone: self.zone, flow, attribution });
+        }
         tag.waiting.bytes_out = tag.waiting.bytes_out.saturating_add(growth.bytes_out);
         tag.waiting.bytes_in = tag.waiting.bytes_in.saturating_add(growth.bytes_in);
         let known = flow.identified.protocol.is_some() && tag.attribution.who.is_some();

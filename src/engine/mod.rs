@@ -8,19 +8,21 @@
 //! otherwise than one that stands.
 
 mod coverage;
+mod ended;
 mod judge;
 mod state;
 mod surroundings;
 mod tally;
 
 pub use coverage::{A_SILENCE, Coverage, Lost, Seen, Shares};
+pub use ended::Ended;
 pub use state::ResumeError;
 pub use tally::{SubjectTally, Tally};
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::alert::{Alert, FindingKey, Host, Lifecycle, Losses, Privacy};
+use crate::alert::{Alert, FindingKey, Host, Lifecycle, Losses, Person, Privacy};
 use crate::baseline::Priors;
 use crate::detect::{self, Detector, Digest};
 use crate::exceptions::{Exceptions, Ledger};
@@ -89,6 +91,8 @@ pub struct Engine {
     memory: Memory,
     /// The findings that are open.
     lifecycle: Lifecycle,
+    /// Flows that ended and that nobody took yet; `None` where nobody wants them.
+    ended: Option<Vec<Ended>>,
     /// Counts the events that left this host.
     sequence: u64,
     /// Time awake since boot, where the source says it.
@@ -120,6 +124,7 @@ impl Engine {
             coverage: Coverage::default(),
             memory: Memory::default(),
             lifecycle: Lifecycle::default(),
+            ended: None,
             sequence: 0,
             awake: None,
             now: None,
@@ -195,6 +200,17 @@ impl Engine {
         let mut events = Vec::new();
         self.lifecycle.finish(&mut events);
         self.leave(events, out);
+    }
+
+    /// Forgets a person: the login name, and open findings that tell of one; how many.
+    pub fn forget_person(&mut self, person: &Person) -> u64 {
+        self.host.users.retain(|uid, name| !person.has(*uid) && !person.is_named(name));
+        self.lifecycle.forget(|alert| person.is_in_line(&alert.to_json()))
+    }
+
+    /// How much of people is told.
+    pub fn privacy(&self) -> &Privacy {
+        &self.privacy
     }
 
     /// What the organisation has accepted.
@@ -324,6 +340,7 @@ impl Engine {
             coverage: &mut self.coverage,
             memory: &mut self.memory,
             lifecycle: &mut self.lifecycle,
+            ended: self.ended.as_mut(),
             sequence: &mut self.sequence,
             out,
         };

@@ -72,6 +72,33 @@ impl Archive {
         self.open.as_ref().map_or(Ok(()), |(_, file)| file.sync_data())
     }
 
+    /// Removes the findings whose lines are to go; how many.
+    ///
+    /// # Errors
+    /// Where a day cannot be written anew; those before it are.
+    pub fn forget(&mut self, is_to_go: impl Fn(&str) -> bool) -> io::Result<u64> {
+        self.open = None;
+        let mut removed = 0_u64;
+        for (day, known) in &mut self.days {
+            let path = self.folder.join(day.as_str());
+            let text = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
+            let (go, stay): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| is_to_go(line));
+            if go.is_empty() {
+                continue;
+            }
+            let stay: String = stay.iter().flat_map(|line| [line, "\n"]).collect();
+            let next = path.with_extension("next");
+            let options = OpenOptions::new().create(true).write(true).truncate(true).mode(FILE_MODE).clone();
+            let mut file = options.open(&next)?;
+            file.write_all(stay.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&next, &path)?;
+            *known = stay.len() as u64;
+            removed = removed.saturating_add(go.len() as u64);
+        }
+        Ok(removed)
+    }
+
     /// Findings for which there was no room since it was opened.
     pub fn left_out(&self) -> u64 {
         self.left_out
@@ -252,5 +279,17 @@ mod tests {
         let mut archive = Archive::open(folder.path()).unwrap();
         archive.append(&[(at(0, 1), "next".into())]).unwrap();
         assert_eq!(lines(folder.path()), ["whole", "{\"id\":\"ha", "next"]);
+    }
+
+    #[test]
+    fn what_is_to_go_goes_and_the_day_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut archive = Archive::open(folder.path()).unwrap();
+        archive
+            .append(&[(at(0, 0), "ann".into()), (at(0, 1), "bob".into()), (at(1, 0), "bob".into())])
+            .unwrap();
+        assert_eq!(archive.forget(|line| line == "ann").unwrap(), 1);
+        archive.append(&[(at(0, 2), "eve".into())]).unwrap();
+        assert_eq!(lines(folder.path()), ["bob", "eve", "bob"]);
     }
 }

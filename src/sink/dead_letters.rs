@@ -28,6 +28,37 @@ impl DeadLetters {
         Self { path: folder.join(format!("{sink}.ndjson")) }
     }
 
+    /// Removes the letters in a folder, of whatever sink, whose lines are to go; how many.
+    ///
+    /// # Errors
+    /// Where a file cannot be written anew; those before it are.
+    pub fn forget(folder: &Path, is_to_go: impl Fn(&str) -> bool) -> io::Result<u64> {
+        let mut removed = 0_u64;
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            if path.extension().is_none_or(|extension| extension != "ndjson") {
+                continue;
+            }
+            let text = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
+            let (go, stay): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| is_to_go(line));
+            if go.is_empty() {
+                continue;
+            }
+            let next = path.with_extension("next");
+            let stay: String = stay.iter().flat_map(|line| [line, "\n"]).collect();
+            let mut file =
+                OpenOptions::new().create(true).write(true).truncate(true).mode(MODE).open(&next)?;
+            file.write_all(stay.as_bytes())?;
+            fs::rename(&next, &path)?;
+            removed = removed.saturating_add(go.len() as u64);
+        }
+        Ok(removed)
+    }
+
     /// Adds one, and has it on the disk when it returns.
     pub(super) fn add(&self, rejected: &Rejected) -> io::Result<()> {
         if let Some(folder) = self.path.parent() {

@@ -2,6 +2,9 @@
 //!
 //! A cursor moves only behind what the receiver has, or what it will never take and stands among the dead letters. So a crash at any
 //! moment means that some events are sent twice, with the same id, and none is lost.
+//!
+//! A receiver dies, too, and most answer before they have written. So when one is gone, the cursor goes back by what it took in the last
+//! seconds ([`Reader::step_back`]), and that is sent again.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,6 +34,8 @@ pub struct Delivery {
     most_events: usize,
     most_bytes: usize,
     retry: Retry,
+    /// Whether what the receiver took is in doubt until some time has passed.
+    answers_early: bool,
     status: StatusCell,
 }
 
@@ -80,6 +85,15 @@ impl Retry {
     }
 }
 
+/// How a batch went.
+#[derive(PartialEq, Eq)]
+enum Progress {
+    /// The receiver has it, or never will.
+    Passed,
+    /// The cursor went back: what comes next is read again.
+    SteppedBack,
+}
+
 /// Why a batch was left before its end.
 struct Ended;
 
@@ -110,6 +124,8 @@ impl Delivery {
             most_events: usize::try_from(most_events).unwrap_or(usize::MAX),
             most_bytes: usize::try_from(most_bytes).unwrap_or(usize::MAX),
             retry,
+            // With acknowledgements, Splunk answers when the indexer has the events.
+            answers_early: !matches!(settings, SinkSettings::Hec(http) if http.ack_seconds > 0),
             status: StatusCell::new(settings.name()),
         }
     }
@@ -156,7 +172,9 @@ impl Delivery {
                 self.set_aside(&line);
             }
             let events = events.into_iter().map(|event| event.rendered(self.format)).collect();
-            self.deliver_events(events, course).await?;
+            if self.deliver_events(events, course).await? == Progress::SteppedBack {
+                return Ok(());
+            }
         }
         if let Err(error) = self.reader.advance(batch) {
             // The cursor stands in memory. After a crash the receiver is sent these events again.
@@ -169,7 +187,7 @@ impl Delivery {
         &mut self,
         events: Vec<Event>,
         course: &mut watch::Receiver<Course>,
-    ) -> Result<(), Ended> {
+    ) -> Result<Progress, Ended> {
         let mut delays = self.retry.delays();
         let mut parts = VecDeque::from([events]);
         while let Some(mut part) = parts.pop_front() {
@@ -203,13 +221,40 @@ impl Delivery {
                     parts.push_front(part);
                     self.wait(delays.next(), after, &why, course).await;
                 }
+                Outcome::Gone(why) => {
+                    parts.push_front(part);
+                    self.wait(delays.next(), None, &why, course).await;
+                    if self.step_back() {
+                        return Ok(Progress::SteppedBack);
+                    }
+                }
                 Outcome::Refused(why) => {
                     parts.push_front(part);
                     self.wait_for_a_person(&why, course).await?;
                 }
             }
         }
-        Ok(())
+        Ok(Progress::Passed)
+    }
+
+    /// The receiver went away. Whether the cursor went back, which it does once for each time that events were taken.
+    fn step_back(&mut self) -> bool {
+        if !self.answers_early {
+            return false;
+        }
+        let again = self.reader.step_back().unwrap_or_else(|error| {
+            tracing::warn!(sink = self.name, %error, "the cursor cannot be written");
+            0
+        });
+        if again > 0 {
+            tracing::info!(
+                sink = self.name,
+                again,
+                "what the receiver took last is sent again: it may be lost with it"
+            );
+            self.status.repeated(again);
+        }
+        again > 0
     }
 
     /// Counts what is delivered and sets aside what never will be; gives what is left, and why.

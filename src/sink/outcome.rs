@@ -18,6 +18,8 @@ pub enum Outcome {
         /// The time that it asked for.
         after: Option<Duration>,
     },
+    /// It cannot be reached, or it went away: what it took last it may have lost.
+    Gone(String),
     /// It does not let this sensor in: a person must change something.
     Refused(String),
 }

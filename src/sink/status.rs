@@ -15,6 +15,8 @@ pub struct SinkStatus {
     pub sent: u64,
     /// Attempts that were to be repeated.
     pub retries: u64,
+    /// Events that were sent again since the receiver went away shortly after it had taken them; they count in `sent` each time.
+    pub repeated: u64,
     /// Requests that were too large and went in halves.
     pub splits: u64,
     /// Events that the receiver will never take; they stand among the dead letters.
@@ -50,6 +52,7 @@ impl StatusCell {
             state: SinkState::Idle,
             sent: 0,
             retries: 0,
+            repeated: 0,
             splits: 0,
             set_aside: 0,
             last_success: None,
@@ -72,6 +75,10 @@ impl StatusCell {
         if events > 0 {
             status.last_success = Some(jiff::Timestamp::now().to_string());
         }
+    }
+
+    pub(super) fn repeated(&self, events: u64) {
+        self.lock().repeated += events;
     }
 
     pub(super) fn split(&self) {

@@ -94,7 +94,7 @@ impl SyslogSink {
             Ok(Ok(())) => Outcome::Each(fates),
             Ok(Err(error)) => {
                 self.stream = None;
-                Outcome::later(with_causes(&error))
+                Outcome::Gone(with_causes(&error))
             }
             Err(_) => {
                 self.stream = None;

@@ -12,7 +12,11 @@
 )]
 
 mod control;
+mod disk;
 mod faults;
+mod floods;
+mod history;
 mod privacy;
 mod reload;
 mod rig;
+mod sources;

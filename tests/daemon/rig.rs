@@ -54,17 +54,30 @@ impl Home {
         daemon
     }
 
+    /// Starts the daemon on these sources, and waits until it answers.
+    pub(crate) fn start_on(&self, sources: &[&str]) -> Daemon {
+        let daemon = self.spawn_by(self.command(sources));
+        until("the daemon answers", || self.status().status.code() != Some(69));
+        daemon
+    }
+
     pub(crate) fn spawn(&self, source: &str) -> Daemon {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tidemark"))
-            .args(["run", "--source", source, "--checkpoint-every", "0.05", "--config"])
-            .arg(self.path("tidemark.toml"))
-            .arg("--state")
-            .arg(self.state())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        self.spawn_by(self.command(&[source]))
+    }
+
+    /// The command line of the daemon.
+    pub(crate) fn command(&self, sources: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidemark"));
+        command.args(["run", "--checkpoint-every", "0.05", "--config"]).arg(self.path("tidemark.toml"));
+        command.arg("--state").arg(self.state());
+        command.args(sources.iter().flat_map(|source| ["--source", source]));
+        command
+    }
+
+    /// Starts the daemon by a command line that may stand in another program's.
+    pub(crate) fn spawn_by(&self, mut command: Command) -> Daemon {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let input = child.stdin.take();
         Daemon { child, input }
     }

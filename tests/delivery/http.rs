@@ -230,6 +230,41 @@ async fn a_receiver_that_dies_and_comes_back_gets_everything() {
 }
 
 #[tokio::test]
+async fn what_a_receiver_took_just_before_it_went_away_is_sent_again_once() {
+    let receiver =
+        Hostile::start(|number, _| if matches!(number, 1 | 2) { Act::BreakOff } else { take() }).await;
+    let mut rig = Rig::new();
+    let ids = rig.alerts(0..200);
+    let (first, second) = (ids[..100].to_vec(), ids[100..].to_vec());
+    let status = rig.deliver(&webhook(&receiver)).await;
+    let asked: Vec<_> = receiver.seen().iter().map(|request| request.ids()).collect();
+    assert_eq!(asked, [first.clone(), second.clone(), first.clone(), first, second]);
+    assert_eq!((status.sent, status.repeated, status.retries), (300, 100, 2));
+    assert_eq!(rig.waiting(), 0);
+}
+
+#[tokio::test]
+async fn what_an_indexer_acknowledged_is_not_sent_again() {
+    let number = Arc::new(AtomicUsize::new(0));
+    let receiver = Hostile::start(move |_, request| {
+        if request.head.starts_with("post /services/collector/ack") {
+            return Act::Say(200, "", r#"{"acks":{"0":true,"2":true}}"#.to_owned());
+        }
+        match number.fetch_add(1, Ordering::Relaxed) {
+            1 => Act::BreakOff,
+            id => Act::Take(format!(r#"{{"text":"Success","code":0,"ackId":{id}}}"#)),
+        }
+    })
+    .await;
+    let mut rig = Rig::new();
+    let ids = rig.alerts(0..200);
+    let sink = format!("type='hec'\nname='splunk'\nurl='{}'\nack_seconds=1", receiver.url());
+    let status = rig.deliver(&sink).await;
+    assert_eq!((status.sent, status.repeated, status.retries), (200, 0, 1));
+    assert_eq!(receiver.ids(), ids);
+}
+
+#[tokio::test]
 async fn a_name_that_does_not_resolve_is_said() {
     let mut rig = Rig::new();
     rig.alerts(0..1);

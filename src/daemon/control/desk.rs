@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{Answer, Request};
 use crate::alert::FindingKey;
+use crate::daemon::forget::Traces;
 use crate::daemon::mailbox::Mailbox;
 use crate::daemon::selftest;
 use crate::daemon::vitals::{Snapshot, Vitals};
@@ -30,6 +31,8 @@ pub(in crate::daemon) struct Desk {
     pub(in crate::daemon) findings: broadcast::Sender<Arc<str>>,
     pub(in crate::daemon) reload: mpsc::Sender<ReloadRequest>,
     pub(in crate::daemon) spool: Arc<Mutex<Spool>>,
+    /// What may tell of a person.
+    pub(in crate::daemon) traces: Traces,
 }
 
 impl Desk {
@@ -52,6 +55,9 @@ impl Desk {
                 let known =
                     self.mailbox.change(move |engine, _| engine.detector_mut().forget(&subject)).await;
                 done(known, || format!("`{named}` is not known"))
+            }
+            Request::ForgetUser { name, uid } => {
+                self.traces.forget(name, uid, &self.mailbox).await.map_or_else(Answer::Error, Answer::Ok)
             }
             Request::Selftest => self.selftest().await,
             Request::Reload => {

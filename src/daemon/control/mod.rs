@@ -63,6 +63,14 @@ pub enum Request {
         /// The subject.
         subject: Subject,
     },
+    /// Forgets a person.
+    ForgetUser {
+        /// The login name.
+        name: String,
+        /// The number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uid: Option<u32>,
+    },
     /// Reads the configuration anew.
     Reload,
     /// Makes a marked finding, and waits until every sink has it.

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::daemon::accepted::Accepted;
+use crate::daemon::forget::{Renewal, Traces};
+use crate::daemon::history::History;
 use crate::daemon::intake::Lost;
 use crate::daemon::mailbox::Mailbox;
 use crate::daemon::sinks::SinkStates;
@@ -34,9 +36,11 @@ impl Rig {
             began: Instant::now(),
             host: Arc::from("mac"),
             watch: spool.watch(),
+            watched: crate::source::live::SourceWatch::default(),
             sinks: SinkStates::default(),
             lost: Lost::default(),
             accepted: Accepted::default(),
+            history: History::default(),
             notes: Arc::new(Mutex::default()),
         };
         let (sender, receiver) = sync_channel(16);
@@ -54,8 +58,15 @@ impl Rig {
                 let _ = asked.send(Err("line 2: `lern_days` is no setting".to_owned()));
             }
         });
-        let desk =
-            Desk { vitals, mailbox, findings: findings.clone(), reload, spool: Arc::new(Mutex::new(spool)) };
+        let spool = Arc::new(Mutex::new(spool));
+        let traces = Traces {
+            state: folder.path().to_owned(),
+            archive: None,
+            history: History::default(),
+            spool: Arc::clone(&spool),
+            renewal: Renewal::default(),
+        };
+        let desk = Desk { vitals, mailbox, findings: findings.clone(), reload, spool, traces };
         let listener = runtime.block_on(async { bind(&folder.path().join(SOCKET)) }).unwrap();
         runtime.spawn(server::serve_users(listener, desk, may));
         Self { folder, runtime, findings }

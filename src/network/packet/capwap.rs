@@ -1,29 +1,9 @@
 //! CAPWAP (RFC 5415), in which a wireless access point hands the frames of its stations to a controller, over UDP.
 
-use super::{Datagram, Depth, Layer, Undecoded, Walk, link, wlan};
-use crate::observation::Transport;
-
-impl<'a> Datagram<'a> {
-    /// The packet inside of a CAPWAP data datagram; `None` where this is none, or where its inside cannot be read.
-    ///
-    /// The port must be that of CAPWAP, and the bytes must lead to an IP packet. Unlike the tunnels that [`walk`](super::walk) enters,
-    /// which only the system can build, any program can send this datagram: whoever knows that a process sent it must take it for what
-    /// it is, or that process could say of itself where it sends to.
-    pub fn inside_capwap(&self) -> Option<Walk<'a>> {
-        let is_capwap = self.transport == Transport::Udp
-            && (self.destination.port() == DATA_PORT || self.source.port() == DATA_PORT);
-        if !is_capwap || self.first_of.is_some() {
-            return None;
-        }
-        match data(Layer::new(self.payload, self.wire_payload)).ok()? {
-            Walk::Datagram(datagram) => Some(Walk::Datagram(Datagram { tunnelled: true, ..datagram })),
-            fragment @ Walk::LaterFragment(_) => Some(fragment),
-        }
-    }
-}
+use super::{Depth, Layer, Undecoded, Walk, link, wlan};
 
 /// A preamble and header (RFC 5415 sections 4.1 and 4.3), then a frame.
-fn data(mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
+pub(super) fn data(mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
     let [preamble, length, binding, flags, ..]: [u8; 8] = layer.array()?;
     // Encrypted, a fragment of a frame, or a sign of life.
     if preamble != CLEAR || flags & (FRAGMENT | KEEP_ALIVE) != 0 {
@@ -41,7 +21,7 @@ fn data(mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
 }
 
 /// `capwap-data` (IANA).
-const DATA_PORT: u16 = 5_247;
+pub(super) const DATA_PORT: u16 = 5_247;
 /// Version 0, type 0: a CAPWAP header follows, not one of DTLS.
 const CLEAR: u8 = 0;
 /// The header without its optional parts, preamble included, in bytes.

@@ -6,11 +6,13 @@
 //!
 //! A tunnel (IP in IP, IPv6 in IPv4, GRE) is walked into; where its inside cannot be read, the tunnel itself is the datagram. AH and ESP are
 //! not: what uses them is known as `ipsec`. Everything that can nest draws on one budget. Whether a tunnel over UDP is opened
-//! ([`Datagram::inside_capwap`]) is the caller's choice.
+//! ([`Datagram::inside_udp_tunnel`]) is the caller's choice.
 
 mod capwap;
+mod gtp;
 mod ip;
 mod link;
+mod over_udp;
 mod transport;
 mod wlan;
 
@@ -166,6 +168,7 @@ struct Layer<'a> {
 }
 
 impl<'a> Layer<'a> {
+    #[inline]
     fn new(captured: &'a [u8], wire: u32) -> Self {
         Self { captured: Cursor::new(captured), wire }
     }
@@ -199,6 +202,7 @@ impl<'a> Layer<'a> {
     }
 
     /// What was captured.
+    #[inline]
     fn rest(&self) -> &'a [u8] {
         self.captured.rest()
     }

@@ -221,7 +221,7 @@ fn the_frame_of_a_station_is_found_behind_its_access_point() {
     ];
     for (place, packet) in packets.iter().enumerate() {
         let outer = datagram(LinkType::RAW, packet);
-        let Some(Walk::Datagram(inside)) = outer.inside_capwap() else { panic!("packet {place}") };
+        let Some(Walk::Datagram(inside)) = outer.inside_udp_tunnel() else { panic!("packet {place}") };
         assert_eq!((inside.payload, inside.tunnelled), (&b"hello"[..], true), "packet {place}");
         assert_eq!(inside.source, end("192.0.2.1:50000"));
     }
@@ -247,7 +247,50 @@ fn what_only_looks_like_an_access_point_stays_what_it_is() {
         ("no IP", capwap([2 << 3, 2, 0], &[], &ethernet(0x0806, &[0; 28]))),
         ("nothing", udp(end("203.0.113.1:5247"), end("203.0.113.2:5247"), b"")),
     ] {
-        assert_eq!(datagram(LinkType::RAW, &packet).inside_capwap(), None, "{what}");
+        assert_eq!(datagram(LinkType::RAW, &packet).inside_udp_tunnel(), None, "{what}");
+    }
+}
+
+/// What a mobile network's nodes send each other: flags and kind, then what the length counts.
+fn gtp(flags: u8, kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+    let tunnel = [2, 0x2b, 0xe6, 0x42];
+    // Behind the length nothing counts.
+    let datagram = joined(&[&[flags, kind], &length, &tunnel, body, b"more"]);
+    udp(end("203.0.113.1:62301"), end("203.0.113.2:2152"), &datagram)
+}
+
+#[test]
+fn a_telephones_packet_is_found_inside_gtp() {
+    let packets = [
+        gtp(0x30, 255, &hello()),
+        gtp(0x30, 255, &hello6()),
+        // A sequence number; the byte of the next header means nothing.
+        gtp(0x32, 255, &joined(&[&[0, 7, 0, 0x85], &hello()])),
+        // A container of four bytes, then one of eight.
+        gtp(0x34, 255, &joined(&[&[0, 0, 0, 0x85], &[1, 0, 9, 0x40], &[2, 0, 0, 0, 0, 0, 0, 0], &hello()])),
+    ];
+    for (place, packet) in packets.iter().enumerate() {
+        let outer = datagram(LinkType::RAW, packet);
+        let Some(Walk::Datagram(inside)) = outer.inside_udp_tunnel() else { panic!("packet {place}") };
+        assert_eq!((inside.payload, inside.tunnelled), (&b"hello"[..], true), "packet {place}");
+    }
+}
+
+#[test]
+fn what_only_looks_like_gtp_stays_what_it_is() {
+    let short = [0x30, 255, 0, 0, 0, 0, 0, 1];
+    for (what, packet) in [
+        ("another version", gtp(0x50, 255, &hello())),
+        ("for charging", gtp(0x20, 255, &hello())),
+        ("a message between nodes", gtp(0x30, 1, &hello())),
+        ("no IP", gtp(0x30, 255, &[0x15; 40])),
+        ("an extension shorter than itself", gtp(0x34, 255, &joined(&[&[0, 0, 0, 0x85, 0], &hello()]))),
+        ("an extension that does not end", gtp(0x34, 255, &[0, 0, 0, 0x85, 9, 0, 0])),
+        ("nothing inside", udp(end("203.0.113.1:9"), end("203.0.113.2:2152"), &short)),
+        ("another port", udp(end("203.0.113.1:9"), end("203.0.113.2:2123"), &joined(&[&short, &hello()]))),
+    ] {
+        assert_eq!(datagram(LinkType::RAW, &packet).inside_udp_tunnel(), None, "{what}");
     }
 }
 
@@ -285,8 +328,11 @@ proptest! {
     #[test]
     fn no_bytes_are_too_strange(link_type in link_types(), frame: Vec<u8>, wire: u32) {
         let _ = walk(link_type, &frame, wire);
-        let _ = datagram(LinkType::RAW, &capwap([2 << 3, 3, 0], &[], &frame)).inside_capwap();
-        let _ = datagram(LinkType::RAW, &udp(end("192.0.2.1:5247"), end("192.0.2.2:9"), &frame)).inside_capwap();
+        let _ = datagram(LinkType::RAW, &capwap([2 << 3, 3, 0], &[], &frame)).inside_udp_tunnel();
+        let _ = datagram(LinkType::RAW, &udp(end("192.0.2.1:5247"), end("192.0.2.2:9"), &frame)).inside_udp_tunnel();
+        for flags in [0x30, 0x34] {
+            let _ = datagram(LinkType::RAW, &gtp(flags, 255, frame.get(..60_000).unwrap_or(&frame))).inside_udp_tunnel();
+        }
     }
 
     #[test]

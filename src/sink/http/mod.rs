@@ -188,7 +188,12 @@ impl HttpSink {
             Ok(response) => read(response).await,
             Err(error) => Err(error),
         };
-        let answer = answer.map_err(|error| Outcome::later(with_causes(&error.without_url())))?;
+        // A connection that broke, or was not made, is what a receiver that died looks like. One that is slow still has what it took.
+        let answer = answer.map_err(|error| {
+            let slow = error.is_timeout() && !error.is_connect();
+            let why = with_causes(&error.without_url());
+            if slow { Outcome::later(why) } else { Outcome::Gone(why) }
+        })?;
         if answer.status.is_success() {
             return Ok(answer);
         }

@@ -227,6 +227,23 @@ impl Spool {
         segment::write_open_time(&self.folder, (self.clock)())
     }
 
+    /// Begins new segments, so that what every sink has passed can be removed now and not with the segment's end.
+    ///
+    /// # Errors
+    /// Where a segment cannot be begun: then the one before it goes on.
+    pub fn remove_sent(&mut self) -> Result<(), SpoolError> {
+        for queue in Queue::ALL {
+            if self.shared.newest(queue).is_some_and(|newest| newest.lines > 0) {
+                self.shared.seal(queue);
+                *self.slot(queue) = None;
+                let (_, file) = self.segment(queue)?;
+                *self.slot(queue) = Some(file);
+            }
+        }
+        self.shared.remove_sent(&self.folder);
+        Ok(())
+    }
+
     /// What it holds and what it lost.
     pub fn status(&self) -> SpoolStatus {
         self.shared.status()

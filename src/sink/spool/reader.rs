@@ -1,10 +1,12 @@
 //! The reading end of the spool, one a sink.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -19,6 +21,8 @@ pub struct Reader {
     folder: PathBuf,
     sink: String,
     cursor: Cursor,
+    /// Where the cursor stood, oldest first, as far back as it may have to go again.
+    passed: VecDeque<(Instant, Cursor)>,
     shared: Arc<Shared>,
     changes: watch::Receiver<u64>,
     /// The segment that was read last.
@@ -42,8 +46,15 @@ impl Reader {
         let path = cursor::path(folder, sink);
         let cursor = Cursor::load(&path).map_err(SpoolError::io("read", &path))?;
         let changes = shared.changes();
-        let mut reader =
-            Self { folder: folder.to_owned(), sink: sink.to_owned(), cursor, shared, changes, file: None };
+        let mut reader = Self {
+            folder: folder.to_owned(),
+            sink: sink.to_owned(),
+            cursor,
+            passed: VecDeque::new(),
+            shared,
+            changes,
+            file: None,
+        };
         for queue in Queue::ALL {
             reader.find_place(queue);
         }
@@ -74,9 +85,45 @@ impl Reader {
     /// # Errors
     /// Where the cursor cannot be written; it stands behind the lines nevertheless, as long as the process lives.
     pub fn advance(&mut self, batch: &Batch) -> io::Result<()> {
+        let now = Instant::now();
+        self.forget_passed(now);
+        if self.passed.len() < MOST_PASSED {
+            self.passed.push_back((now, self.cursor));
+        }
         *self.cursor.at(batch.queue) = batch.after;
+        self.write_cursor()
+    }
+
+    /// The receiver may have lost what it was given last: the cursor goes back to where it stood [`DOUBT`] ago, as far as the spool still has
+    /// those lines. Gives how many lines are read again; the same lines are not given back twice.
+    ///
+    /// # Errors
+    /// As [`Reader::advance`].
+    pub fn step_back(&mut self) -> io::Result<u64> {
+        self.forget_passed(Instant::now());
+        let Some((_, before)) = self.passed.pop_front() else { return Ok(0) };
+        self.passed.clear();
+        let lines = |cursor: &Cursor| cursor.lines().iter().sum::<u64>();
+        let after = lines(&self.cursor);
+        self.cursor = before;
+        for queue in Queue::ALL {
+            self.find_place(queue);
+        }
+        let again = after.saturating_sub(lines(&self.cursor));
+        self.write_cursor()?;
+        Ok(again)
+    }
+
+    fn write_cursor(&self) -> io::Result<()> {
         self.shared.passed(&self.sink, self.cursor.lines());
         self.cursor.store(&cursor::path(&self.folder, &self.sink))
+    }
+
+    /// What a receiver has had for so long, it has for good.
+    fn forget_passed(&mut self, now: Instant) {
+        while self.passed.front().is_some_and(|(at, _)| now.duration_since(*at) > DOUBT) {
+            self.passed.pop_front();
+        }
     }
 
     /// Waits until lines have been appended since the last [`Reader::next`]; for ever where the spool is closed.
@@ -222,5 +269,10 @@ impl Reader {
     }
 }
 
+/// How long after its answer a receiver that dies may lose what it took: receivers answer before they write. Tenzir 6.20, killed with -9, had
+/// answered for a batch of 100 events that it had not written; five seconds are generous for what stands in a pipeline's memory.
+const DOUBT: Duration = Duration::from_secs(5);
+/// Batches that can be in doubt; a receiver that takes more of them in that time is given back the first of them and all since.
+const MOST_PASSED: usize = 1_024;
 /// Bytes looked at at once when a line is looked for.
 const SCAN_BYTES: usize = 1 << 16;

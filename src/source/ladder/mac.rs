@@ -2,10 +2,10 @@
 
 use std::io;
 
-use super::{BoxedSource, Mac};
+use super::Mac;
 use crate::observation::{Origin, Running};
 use crate::source::endpoint_security::Denied;
-use crate::source::live::{Outbox, SystemClock, wall};
+use crate::source::live::{BoxedSource, Outbox, SystemClock, wall};
 use crate::source::network_statistics::{self, ControlSocket, OwnConnection, prove};
 use crate::source::packet_tap::filter::Wanted;
 use crate::source::packet_tap::{self, Device};
@@ -13,6 +13,7 @@ use crate::source::running::{SystemLookup, processes};
 use crate::source::{eslogger, unified_log};
 
 /// This Mac.
+#[derive(Clone)]
 pub(crate) struct ThisMac;
 
 impl Mac for ThisMac {

@@ -21,10 +21,10 @@ pub(crate) use mac::ThisMac;
 use std::fmt;
 use std::io;
 
-use super::Source;
 use super::endpoint_security::{self, Denied};
-use super::live::{Live, Outbox};
+use super::live::{BoxedSource, Live, Outbox};
 use super::packet_tap::filter::Wanted;
+use super::{network_statistics, packet_tap, unified_log};
 use crate::observation::{Observation, Running};
 
 /// Where process events come from.
@@ -58,7 +58,9 @@ impl ProcessSource {
     pub const fn blind_spots(self) -> &'static [&'static str] {
         match self {
             Self::EndpointSecurity => &[],
-            Self::Eslogger => &["events between a crash of eslogger and its restart 30 s later"],
+            Self::Eslogger => {
+                &["events between a crash of eslogger and its restart, a second to a minute later"]
+            }
             Self::None => &["which program acts: no flow has a subject, and nothing can be scored"],
         }
     }
@@ -138,11 +140,8 @@ impl fmt::Display for Coverage {
     }
 }
 
-/// A source that can be given a thread.
-pub type BoxedSource = Box<dyn Source + Send>;
-
-/// What a Mac offers, or what stands for it in a test.
-pub trait Mac {
+/// What a Mac offers, or what stands for it in a test. It is asked again, from the thread of a source that ended.
+pub trait Mac: Clone + Send + 'static {
     /// Subscribes to process events, which go to `outbox`.
     ///
     /// # Errors
@@ -213,7 +212,11 @@ fn process_source(
         return Ok(ProcessSource::EndpointSecurity);
     }
     match mac.eslogger() {
-        Ok(source) => live.feed(source).map(|()| ProcessSource::Eslogger),
+        Ok(source) => {
+            let mut mac = mac.clone();
+            live.keep(ESLOGGER, Some(source), move || mac.eslogger().map_err(|error| error.to_string()))?;
+            Ok(ProcessSource::Eslogger)
+        }
         Err(error) => {
             refused.push(format!("eslogger cannot be started: {error}"));
             Ok(ProcessSource::None)
@@ -233,14 +236,26 @@ fn flow_source(mac: &mut impl Mac, live: &mut Live, refused: &mut Vec<String>) -
         (Some(_), None) => FlowSource::Statistics,
         (None, None) => FlowSource::UnifiedLog,
     };
-    for source in statistics.into_iter().chain(tap) {
-        live.feed(source)?;
+    // What is refused at the start is not asked for again: the rung below stands in for it.
+    if statistics.is_some() {
+        let mut mac = mac.clone();
+        live.keep(network_statistics::SOURCE_NAME, statistics, move || mac.statistics())?;
+    }
+    if tap.is_some() {
+        let mut mac = mac.clone();
+        live.keep(packet_tap::SOURCE_NAME, tap, move || mac.tap(wanted))?;
     }
     if rung != FlowSource::UnifiedLog {
         return Ok(rung);
     }
     match mac.unified_log() {
-        Ok(source) => live.feed(source).map(|()| FlowSource::UnifiedLog),
+        Ok(source) => {
+            let mut mac = mac.clone();
+            live.keep(unified_log::SOURCE_NAME, Some(source), move || {
+                mac.unified_log().map_err(|error| error.to_string())
+            })?;
+            Ok(FlowSource::UnifiedLog)
+        }
         Err(error) => {
             refused.push(format!("the unified log cannot be read: {error}"));
             Ok(FlowSource::None)
@@ -280,6 +295,8 @@ pub fn open() -> io::Result<(Live, Coverage)> {
 
 /// The name under which losses of the list of running processes are reported.
 const LISTING: &str = "running";
+/// The name under which losses of Apple's own client are reported.
+const ESLOGGER: &str = "eslogger";
 
 #[cfg(test)]
 mod tests;

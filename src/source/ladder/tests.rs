@@ -56,17 +56,25 @@ impl Mac for Offer {
     }
 }
 
-/// What was taken, and the sources that came to live and ended at once.
+/// What was taken, and the sources that came to live. Each ends at once, which is a gap.
 fn climbed(offer: &mut Offer) -> (Coverage, Vec<String>) {
     let mut live = Live::new();
     let coverage = climb(offer, &mut live).unwrap();
+    let sources = match (coverage.processes, coverage.flows) {
+        (_, FlowSource::None) => 0,
+        (_, FlowSource::StatisticsAndTap) => 2,
+        _ => 1,
+    };
+    let processes = usize::from(coverage.processes == ProcessSource::Eslogger);
     let mut ended: Vec<String> = live
         .filter_map(|seen| match seen {
             Observation::Gap(gap) => Some(gap.source.to_string()),
             _ => None,
         })
+        .take(sources + processes)
         .collect();
     ended.sort();
+    ended.dedup();
     (coverage, ended)
 }
 

@@ -4,20 +4,18 @@ use std::io::{self, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use super::{gap, wall};
 use crate::observation::Observation;
 use crate::source::{Position, Source, SourceReport};
 
-/// A program whose output is read, and which is started anew when it ends.
+/// A program whose output is read. The source ends when the program does.
 ///
-/// A program that ends was not meant to: what it would have told until it runs again is a gap. What it said on standard error is logged,
-/// since that is where Apple's tools say what they lack.
+/// A program that ends was not meant to: what it would have told from then on is a gap. What it said on standard error is logged,
+/// since that is where Apple's tools say what they lack. Whoever wants it started anew opens it again ([`super::Live::keep`]).
 pub struct CommandSource {
     program: &'static [&'static str],
     read: fn(Output) -> Box<dyn Source + Send>,
-    restart_after: Option<Duration>,
     current: Option<(Box<dyn Source + Send>, Words)>,
     has_ended: bool,
     report: SourceReport,
@@ -27,21 +25,13 @@ pub struct CommandSource {
 type Words = Arc<Mutex<String>>;
 
 impl CommandSource {
-    /// The output of `program` (its path, then its arguments), read by `read`. Without `restart_after` it ends when the program does.
+    /// The output of `program` (its path, then its arguments), read by `read`.
     pub fn new(
         name: &str,
         program: &'static [&'static str],
-        restart_after: Option<Duration>,
         read: fn(Output) -> Box<dyn Source + Send>,
     ) -> Self {
-        Self {
-            program,
-            read,
-            restart_after,
-            current: None,
-            has_ended: false,
-            report: SourceReport::new(name),
-        }
+        Self { program, read, current: None, has_ended: false, report: SourceReport::new(name) }
     }
 
     /// Starts the program, so that a caller knows at once whether it can be.
@@ -60,10 +50,8 @@ impl CommandSource {
         let words = words.lock().unwrap_or_else(PoisonError::into_inner).trim().to_owned();
         let name = Arc::clone(&self.report.name);
         tracing::warn!(source = %name, %words, "the program whose output is read ended");
-        if self.restart_after.is_none() {
-            let position = Position::Byte(self.report.bytes);
-            self.report.end_early(position, format!("the program ended: {words}"));
-        }
+        let position = Position::Byte(self.report.bytes);
+        self.report.end_early(position, format!("the program ended: {words}"));
         gap(wall(), name, None)
     }
 }
@@ -74,8 +62,7 @@ impl Iterator for CommandSource {
     fn next(&mut self) -> Option<Observation> {
         if self.current.is_none() {
             if self.has_ended {
-                // Not at once: a program that cannot run would be started for ever.
-                thread::sleep(self.restart_after?);
+                return None;
             }
             if let Err(error) = self.start() {
                 self.report.end_early(Position::Byte(self.report.bytes), error.to_string());
@@ -169,23 +156,15 @@ mod tests {
 
     #[test]
     fn what_a_program_prints_is_read_and_its_end_is_a_gap() {
-        let mut source = CommandSource::new("eslogger", SHELL, None, reader);
+        let mut source = CommandSource::new("eslogger", SHELL, reader);
         let seen: Vec<Observation> = source.by_ref().collect();
         assert!(matches!(&seen[..], [Observation::Clock(_), Observation::Gap(gap)] if gap.lost.is_none()));
         assert!(source.report().ended_early.is_some());
     }
 
     #[test]
-    fn a_program_that_ended_is_started_anew() {
-        let mut source = CommandSource::new("eslogger", SHELL, Some(Duration::ZERO), reader);
-        let seen: Vec<Observation> = source.by_ref().take(5).collect();
-        let clocks = seen.iter().filter(|seen| matches!(seen, Observation::Clock(_))).count();
-        assert_eq!((clocks, source.report().observations), (3, 3));
-    }
-
-    #[test]
     fn a_program_that_is_not_there_is_said() {
-        let mut source = CommandSource::new("eslogger", &["/nowhere/eslogger"], None, reader);
+        let mut source = CommandSource::new("eslogger", &["/nowhere/eslogger"], reader);
         assert!(source.start().unwrap_err().to_string().contains("/nowhere/eslogger"));
         assert!(source.next().is_none() && source.report().ended_early.is_some());
     }

@@ -2,16 +2,21 @@
 //!
 //! Each source has a thread of its own; a bounded channel joins them ([`Live`]). What may wait does: a socket's or a device's own buffer
 //! in the kernel is its queue, and the kernel counts what it had no room for. What may not wait, the handler of Endpoint Security, drops
-//! what does not fit, and that is counted here and told as a gap ([`Outbox`]).
+//! what does not fit, and that is counted here and told as a gap ([`Outbox`]). What ends is begun anew ([`SourceWatch`] says how each does), so that
+//! a source that fails or that says nothing holds up no other.
 
+mod again;
 mod clock;
 mod command;
+mod follow;
 #[cfg(target_os = "macos")]
 mod shell;
 
+pub use again::{BoxedSource, Condition, SourceState, SourceWatch};
 pub(crate) use clock::wall;
 pub use clock::{Clock, Moment, SystemClock};
 pub use command::{CommandSource, Output};
+pub use follow::follow;
 #[cfg(target_os = "macos")]
 pub(crate) use shell::{awake, resident, system_text};
 
@@ -23,6 +28,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread;
 use std::time::Duration;
 
+use self::again::{Keeping, Pauses};
 use super::{Source, SourceReport};
 use crate::observation::{Clock as Tick, Gap, Observation, RecordingHeader, Timestamp, ZoneOffset};
 
@@ -35,6 +41,7 @@ pub struct Live {
     /// To make outboxes of; gone once reading has begun, so that the channel closes with the last source.
     sender: Option<SyncSender<Observation>>,
     overflows: Vec<Overflow>,
+    watch: SourceWatch,
     header: Option<RecordingHeader>,
     zone: Option<ZoneOffset>,
     /// When the zone was looked at last.
@@ -59,6 +66,7 @@ impl Live {
             receiver,
             sender: Some(sender),
             overflows: Vec::new(),
+            watch: SourceWatch::default(),
             zone: header.utc_offset_seconds,
             header: Some(header),
             zone_seen: wall(),
@@ -75,49 +83,54 @@ impl Live {
         Some(Outbox { sender, lost })
     }
 
-    /// Gives a source a thread of its own. A source that ends was not meant to: that is a gap that does not close.
+    /// How the sources do that [`Self::keep`] was given, also while the stream is read.
+    pub fn watch(&self) -> SourceWatch {
+        self.watch.clone()
+    }
+
+    /// Gives a source a thread of its own: reads `first`, then what `again` opens, each time it has ended, for as long as the stream is read.
+    /// The absence is a gap.
     ///
     /// # Errors
     /// Where there can be no thread.
-    pub fn feed(&mut self, source: Box<dyn Source + Send>) -> io::Result<()> {
-        self.spawn(source, |source, sender| {
-            let report = source.report();
-            let why = report.ended_early.as_ref().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(source = %report.name, %why, "a live source ended");
-            let _ = sender.send(gap(wall(), Arc::clone(&report.name), None));
-        })
-    }
-
-    /// As [`Self::feed`], for an input that may end: a pipe from another program.
-    ///
-    /// # Errors
-    /// Where there can be no thread.
-    pub fn feed_input(&mut self, source: Box<dyn Source + Send>) -> io::Result<()> {
-        self.spawn(source, |_, _| {})
-    }
-
-    fn spawn(
+    pub fn keep(
         &mut self,
-        mut source: Box<dyn Source + Send>,
-        at_end: impl FnOnce(&dyn Source, &SyncSender<Observation>) + Send + 'static,
+        name: &str,
+        first: Option<BoxedSource>,
+        again: impl FnMut() -> Result<BoxedSource, String> + Send + 'static,
     ) -> io::Result<()> {
-        let Some(sender) = self.sender.clone() else {
-            return Err(io::Error::other("the stream is being read already"));
+        let keeping = Keeping {
+            name: Arc::from(name),
+            sender: self.sender()?,
+            watch: self.watch.clone(),
+            pauses: Pauses::SERVICE,
         };
+        thread::Builder::new().name(name.to_owned()).spawn(move || keeping.run(first, again))?;
+        Ok(())
+    }
+
+    /// Gives an input that may end a thread of its own: a pipe from another program.
+    ///
+    /// # Errors
+    /// Where there can be no thread.
+    pub fn feed_input(&mut self, mut source: BoxedSource) -> io::Result<()> {
+        let sender = self.sender()?;
         let thread = thread::Builder::new().name(source.report().name.to_string());
         thread.spawn(move || {
             let read =
                 AssertUnwindSafe(|| source.by_ref().all(|observation| sender.send(observation).is_ok()));
-            match catch_unwind(read) {
-                Ok(true) => {}
-                // Nobody reads any more.
-                Ok(false) => return,
-                // A source that fails by a mistake in the program has ended like any other, and is not silent about it.
-                Err(_) => tracing::error!(source = %source.report().name, "a live source panicked"),
+            if catch_unwind(read).is_err() {
+                let name = Arc::clone(&source.report().name);
+                tracing::error!(source = %name, "a live source panicked");
+                // Nobody may read any more.
+                let _ = sender.send(gap(wall(), name, None));
             }
-            at_end(&*source, &sender);
         })?;
         Ok(())
+    }
+
+    fn sender(&self) -> io::Result<SyncSender<Observation>> {
+        self.sender.clone().ok_or_else(|| io::Error::other("the stream is being read already"))
     }
 
     /// What was dropped since it was told last.
@@ -271,8 +284,6 @@ const LOOK_AT_ZONE: Duration = Duration::from_secs(60);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::Origin;
-    use crate::source::RecordingReader;
 
     fn tick(seconds: i64) -> Observation {
         Observation::Clock(Tick { time: Timestamp::from_seconds(seconds, 0), awake: None })
@@ -325,23 +336,12 @@ mod tests {
     #[test]
     fn a_source_that_panics_has_ended_and_is_told_as_a_gap() {
         let mut live = Live::new();
-        live.feed(Box::new(Faulty(SourceReport::new("faulty")))).unwrap();
+        live.feed_input(Box::new(Faulty(SourceReport::new("faulty")))).unwrap();
         let seen: Vec<Observation> = live.collect();
         // A panic takes its time to be told, and meanwhile a second may pass.
         let told = seen.iter().any(
             |seen| matches!(seen, Observation::Gap(gap) if &*gap.source == "faulty" && gap.lost.is_none()),
         );
         assert!(told, "{seen:?}");
-    }
-
-    #[test]
-    fn a_source_that_ends_is_a_gap_that_does_not_close() {
-        let mut live = Live::new();
-        let line = r#"{"clock":{"time":"2026-01-01T00:00:00Z"}}"#;
-        live.feed(Box::new(RecordingReader::new(line.as_bytes(), "short", Origin(0)))).unwrap();
-        let seen: Vec<Observation> = live.collect();
-        assert!(matches!(&seen[1], Observation::Clock(_)));
-        assert!(matches!(&seen[2], Observation::Gap(gap) if &*gap.source == "short" && gap.lost.is_none()));
-        assert_eq!(seen.len(), 3);
     }
 }

@@ -153,6 +153,12 @@ fn decompress(input: Box<dyn Read + Send>) -> Result<Prefix, String> {
 fn check_recording(prefix: &mut Prefix) -> Result<(), String> {
     const REFUSAL: &str = "is neither a capture (pcap, pcapng) nor a recording (NDJSON), plain, gzip or zstd";
     let mut checked = 0;
+    // Whole lines that are at hand may be enough: a pipe may have no more to say for hours.
+    let whole = prefix.seen().iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+    if prefix.seen().get(..whole).unwrap_or_default().split(|byte| *byte == b'\n').any(recording::recognises)
+    {
+        return Ok(());
+    }
     loop {
         let more = prefix.seen().len() < SAMPLE_BYTES && prefix.see(prefix.seen().len() + 1);
         let seen = prefix.seen();

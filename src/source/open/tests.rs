@@ -208,3 +208,21 @@ proptest! {
         }
     }
 }
+
+/// A pipe to which one line was written, and which nobody will write to for hours.
+struct Quiet(Option<&'static [u8]>);
+
+impl Read for Quiet {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let line = self.0.take().expect("it waits for a line that does not come");
+        buffer[..line.len()].copy_from_slice(line);
+        Ok(line.len())
+    }
+}
+
+#[test]
+fn one_line_of_a_pipe_is_enough_to_know_what_it_carries() {
+    let line = b"{\"clock\":{\"time\":\"2026-01-01T00:00:00Z\"}}\n";
+    let mut source = open_reader(Quiet(Some(line)), Path::new("pipe"), &OpenOptions::default()).unwrap();
+    assert!(matches!(source.next(), Some(Observation::Clock(_))));
+}

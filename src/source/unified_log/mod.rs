@@ -39,8 +39,7 @@ pub const COMMAND: [&str; 6] = [
 /// What the log tells while it runs.
 #[cfg(target_os = "macos")]
 pub(crate) fn live() -> super::live::CommandSource {
-    let restart_after = Some(std::time::Duration::from_secs(30));
-    super::live::CommandSource::new(SOURCE_NAME, &COMMAND, restart_after, |output| {
+    super::live::CommandSource::new(SOURCE_NAME, &COMMAND, |output| {
         Box::new(LogReader::new(output, Origin::default()))
     })
 }
