@@ -1,7 +1,7 @@
 //! Baselines as earlier versions stored them: read only, each becomes the present form.
 //!
-//! Up to version 2 weights were stored as floating-point numbers and fingerprints as numbers of varying length. A weight that is read
-//! is brought to the nearest whole quantum, which is where it would stand had it been learnt so.
+//! Up to version 2 weights were stored as floating-point numbers and fingerprints as numbers of varying length; in version 3 weights were numbers of varying
+//! length, whole numbers of 2^−22 of a window. A weight that is read is brought to the nearest whole unit, which is where it would stand had it been learnt so.
 
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use super::destinations::{Destinations, DestinationsV2};
 use super::histogram::{Histogram, Unsound};
 use super::network::{Lesson, Network};
 use super::presence::Presence;
-use super::protocols::{ProtocolUse, Spoken};
+use super::protocols::{ProtocolUse, Protocols, Spoken};
 use super::stream::{OptionalStreams, Scales, Stream};
 use super::subject::{Nanoseconds, SubjectBaseline};
 use super::window::Window;
@@ -26,6 +26,17 @@ pub struct SubjectBaselineV2 {
     network: Option<Box<NetworkV2>>,
 }
 
+/// A [`SubjectBaseline`] of version 3.
+#[derive(Deserialize)]
+pub struct SubjectBaselineV3 {
+    first_seen: Nanoseconds,
+    first: Age,
+    latest: Age,
+    cdhash: Option<[u8; 20]>,
+    runs: Presence,
+    network: Option<Box<NetworkV3>>,
+}
+
 #[derive(Deserialize)]
 struct NetworkV2 {
     first: Age,
@@ -33,30 +44,52 @@ struct NetworkV2 {
     activity: Presence,
     hour: Window,
     day: Window,
-    out: ScalesV2,
-    new: ScalesV2,
-    optional: Option<Box<OptionalV2>>,
+    out: OldScales<HistogramV2>,
+    new: OldScales<HistogramV2>,
+    optional: Option<Box<OldOptional<HistogramV2>>>,
     protocols: Vec<SpokenV2>,
     destinations: DestinationsV2,
     lessons: Vec<Lesson>,
 }
 
 #[derive(Deserialize)]
-struct OptionalV2 {
-    received: ScalesV2,
-    flows: ScalesV2,
+struct NetworkV3 {
+    first: Age,
+    latest: Age,
+    activity: Presence,
+    hour: Window,
+    day: Window,
+    out: OldScales<HistogramV3>,
+    new: OldScales<HistogramV3>,
+    optional: Option<Box<OldOptional<HistogramV3>>>,
+    protocols: Protocols,
+    destinations: Destinations,
+    lessons: Vec<Lesson>,
 }
 
 #[derive(Deserialize)]
-struct ScalesV2 {
-    hour: StreamV2,
-    day: StreamV2,
+struct OldOptional<H> {
+    received: OldScales<H>,
+    flows: OldScales<H>,
 }
 
 #[derive(Deserialize)]
-struct StreamV2 {
-    histogram: HistogramV2,
+struct OldScales<H> {
+    hour: OldStream<H>,
+    day: OldStream<H>,
+}
+
+#[derive(Deserialize)]
+struct OldStream<H> {
+    histogram: H,
     windows: u32,
+}
+
+#[derive(Deserialize)]
+struct HistogramV3 {
+    occupied: u128,
+    quanta: Vec<u32>,
+    day: u32,
 }
 
 #[derive(Deserialize)]
@@ -84,23 +117,29 @@ impl TryFrom<SubjectBaselineV2> for SubjectBaseline {
     }
 }
 
+impl TryFrom<SubjectBaselineV3> for SubjectBaseline {
+    type Error = Unsound;
+
+    fn try_from(old: SubjectBaselineV3) -> Result<Self, Unsound> {
+        let SubjectBaselineV3 { first_seen, first, latest, cdhash, runs, network } = old;
+        let network = network.map(|network| Network::try_from(*network).map(Box::new)).transpose()?;
+        Ok(Self { first_seen, first, latest, cdhash, runs, network })
+    }
+}
+
 impl TryFrom<NetworkV2> for Network {
     type Error = Unsound;
 
     fn try_from(old: NetworkV2) -> Result<Self, Unsound> {
-        let optional = old.optional.map(|optional| {
-            let OptionalV2 { received, flows } = *optional;
-            Ok(Box::new(OptionalStreams { received: received.try_into()?, flows: flows.try_into()? }))
-        });
         Ok(Self {
             first: old.first,
             latest: old.latest,
             activity: old.activity,
             hour: old.hour,
             day: old.day,
-            out: old.out.try_into()?,
-            new: old.new.try_into()?,
-            optional: optional.transpose()?,
+            out: old.out.present()?,
+            new: old.new.present()?,
+            optional: old.optional.map(|optional| optional.present().map(Box::new)).transpose()?,
             protocols: old.protocols.into_iter().map(Spoken::from).collect(),
             destinations: Destinations::from(old.destinations),
             lessons: old.lessons,
@@ -108,15 +147,59 @@ impl TryFrom<NetworkV2> for Network {
     }
 }
 
-impl TryFrom<ScalesV2> for Scales {
+impl TryFrom<NetworkV3> for Network {
     type Error = Unsound;
 
-    fn try_from(old: ScalesV2) -> Result<Self, Unsound> {
-        let stream = |StreamV2 { histogram, windows }| {
-            let HistogramV2 { occupied, weights, day } = histogram;
-            Ok(Stream::new(Histogram::from_parts(occupied, &weights, day)?, windows))
-        };
-        Ok(Self { hour: stream(old.hour)?, day: stream(old.day)? })
+    fn try_from(old: NetworkV3) -> Result<Self, Unsound> {
+        Ok(Self {
+            first: old.first,
+            latest: old.latest,
+            activity: old.activity,
+            hour: old.hour,
+            day: old.day,
+            out: old.out.present()?,
+            new: old.new.present()?,
+            optional: old.optional.map(|optional| optional.present().map(Box::new)).transpose()?,
+            protocols: old.protocols,
+            destinations: old.destinations,
+            lessons: old.lessons,
+        })
+    }
+}
+
+impl<H> OldOptional<H>
+where
+    Histogram: TryFrom<H, Error = Unsound>,
+{
+    fn present(self) -> Result<OptionalStreams, Unsound> {
+        Ok(OptionalStreams { received: self.received.present()?, flows: self.flows.present()? })
+    }
+}
+
+impl<H> OldScales<H>
+where
+    Histogram: TryFrom<H, Error = Unsound>,
+{
+    fn present(self) -> Result<Scales, Unsound> {
+        let stream = |old: OldStream<H>| Ok(Stream::new(old.histogram.try_into()?, old.windows));
+        Ok(Scales { hour: stream(self.hour)?, day: stream(self.day)? })
+    }
+}
+
+impl TryFrom<HistogramV2> for Histogram {
+    type Error = Unsound;
+
+    fn try_from(old: HistogramV2) -> Result<Self, Unsound> {
+        Self::from_parts(old.occupied, &old.weights, old.day)
+    }
+}
+
+impl TryFrom<HistogramV3> for Histogram {
+    type Error = Unsound;
+
+    fn try_from(old: HistogramV3) -> Result<Self, Unsound> {
+        let weights: Vec<f64> = old.quanta.iter().map(|quanta| f64::from(*quanta) * QUANTUM_V3).collect();
+        Self::from_parts(old.occupied, &weights, old.day)
     }
 }
 
@@ -131,3 +214,6 @@ impl From<SpokenV2> for Spoken {
         Self { protocol: old.protocol, days: old.days, tenths, last_day: old.last_day }
     }
 }
+
+/// The unit of a weight in version 3, 2^−22 of a window.
+const QUANTUM_V3: f64 = 1.0 / 4_194_304.0;

@@ -22,8 +22,6 @@ pub struct Histogram {
     unjudged: u32,
     /// Weights of the occupied bins in units, in ascending order.
     quanta: Box<[u32]>,
-    /// Sum of the weights in bin order, so that it is the same after a store and a load.
-    total: f64,
 }
 
 impl Histogram {
@@ -92,7 +90,8 @@ impl Histogram {
 
     /// Sum of all weights: the effective number of windows.
     pub fn total(&self) -> f64 {
-        self.total
+        let sum: u64 = self.quanta.iter().copied().map(u64::from).sum();
+        sum as f64 * self.unit()
     }
 
     /// Whether nothing was learnt.
@@ -188,7 +187,6 @@ impl Histogram {
             *quanta = rounded(changed((at, *quanta)) / after);
         }
         self.unjudged = rounded(f64::from(self.unjudged) * before * decay / after);
-        self.sum_up();
     }
 
     /// Takes the weights of the occupied bins, in ascending order.
@@ -196,12 +194,6 @@ impl Histogram {
         self.halvings = halvings(weights.iter().copied().fold(0.0, f64::max));
         let unit = self.unit();
         self.quanta = weights.iter().map(|weight| rounded(weight / unit)).collect();
-        self.sum_up();
-    }
-
-    fn sum_up(&mut self) {
-        let sum: u64 = self.quanta.iter().copied().map(u64::from).sum();
-        self.total = sum as f64 * self.unit();
     }
 
     /// From occupied bins and their weights, which are brought to whole units.
@@ -217,21 +209,72 @@ impl Histogram {
     }
 }
 
-/// What is stored: which bins are occupied, their weights in units, the day.
-#[derive(Deserialize)]
+/// What is stored. `packed` is empty where nothing was learnt; else it holds a byte with the halvings of the unit and [`UNJUDGED`], the lowest occupied bin,
+/// then one bit for each bin from there on (7 to a byte, the eighth bit says that more follow), the unjudged weight where there is some, and the weights,
+/// each in 4 bytes, least first. Numbers of varying length would take a fifth byte for most.
+#[derive(Serialize, Deserialize)]
 struct Stored {
-    /// One bit a bin; above them the halvings of the unit, in 4 bits, and the unjudged weight, in 32. Before version 4 of a subject both were zero:
-    /// the coarsest unit, and nothing known of what was judged.
-    occupied: u128,
-    quanta: Box<[u32]>,
+    packed: Vec<u8>,
     day: u32,
 }
 
 impl Serialize for Histogram {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let beside = u128::from(self.unjudged) << HALVINGS_BITS | u128::from(self.halvings);
-        let occupied = beside << Self::BINS | self.occupied();
-        (occupied, &self.quanta, self.day).serialize(serializer)
+        Stored { packed: self.packed(), day: self.day }.serialize(serializer)
+    }
+}
+
+impl Histogram {
+    fn packed(&self) -> Vec<u8> {
+        let mut packed = Vec::new();
+        if self.is_empty() {
+            return packed;
+        }
+        let occupied = self.occupied();
+        let lowest = occupied.trailing_zeros();
+        packed.push(self.halvings | if self.unjudged > 0 { UNJUDGED } else { 0 });
+        #[expect(clippy::cast_possible_truncation, reason = "below 76")]
+        packed.push(lowest as u8);
+        let mut bins = occupied >> lowest;
+        while bins > 0 {
+            let more = if bins > 0x7f { 0x80 } else { 0 };
+            packed.push((bins & 0x7f) as u8 | more);
+            bins >>= 7;
+        }
+        if self.unjudged > 0 {
+            packed.extend(self.unjudged.to_le_bytes());
+        }
+        packed.extend(self.quanta.iter().flat_map(|quanta| quanta.to_le_bytes()));
+        packed
+    }
+
+    fn unpacked(packed: &[u8], day: u32) -> Option<Self> {
+        let mut histogram = Self { day, ..Self::default() };
+        let Some((&head, rest)) = packed.split_first() else { return Some(histogram) };
+        let (&lowest, mut rest) = rest.split_first()?;
+        let (mut bins, mut shift) = (0u128, u32::from(lowest));
+        loop {
+            let (&byte, after) = rest.split_first()?;
+            rest = after;
+            let seven = u128::from(byte & 0x7f);
+            bins |= seven.checked_shl(shift).filter(|placed| placed >> shift == seven)?;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        histogram.halvings = head & !UNJUDGED;
+        if histogram.halvings > MOST_HALVINGS || bins >> Self::BINS != 0 {
+            return None;
+        }
+        let (numbers, left) = rest.as_chunks::<4>();
+        let mut numbers = numbers.iter().map(|bytes| u32::from_le_bytes(*bytes));
+        if head & UNJUDGED != 0 {
+            histogram.unjudged = numbers.next()?;
+        }
+        histogram.quanta = numbers.collect();
+        histogram.occupy(bins);
+        (left.is_empty() && bins.count_ones() as usize == histogram.quanta.len()).then_some(histogram)
     }
 }
 
@@ -239,18 +282,7 @@ impl TryFrom<Stored> for Histogram {
     type Error = Unsound;
 
     fn try_from(stored: Stored) -> Result<Self, Unsound> {
-        let Stored { occupied, quanta, day } = stored;
-        let beside = occupied >> Self::BINS;
-        let unjudged = u32::try_from(beside >> HALVINGS_BITS).map_err(|_| Unsound)?;
-        let halvings = u8::try_from(beside & ((1 << HALVINGS_BITS) - 1)).map_err(|_| Unsound)?;
-        let occupied = occupied & ((1 << Self::BINS) - 1);
-        if halvings > MOST_HALVINGS || occupied.count_ones() as usize != quanta.len() {
-            return Err(Unsound);
-        }
-        let mut histogram = Self { day, quanta, halvings, unjudged, ..Self::default() };
-        histogram.occupy(occupied);
-        histogram.sum_up();
-        Ok(histogram)
+        Self::unpacked(&stored.packed, stored.day).ok_or(Unsound)
     }
 }
 
@@ -312,8 +344,8 @@ const COARSEST_UNIT: f64 = 1.0 / 4_194_304.0;
 /// histories of 3,000 values, the coarsest unit alone moved log10 of a probability by up to 7.8 · 10^−6, this by 1.9 · 10^−7, where 10^−6 is asked for
 /// (`scripts/volume_vectors.py`).
 const MOST_HALVINGS: u8 = 5;
-/// Bits that the halvings take where they are stored.
-const HALVINGS_BITS: u32 = 4;
+/// Says, beside the halvings, that an unjudged weight is stored.
+const UNJUDGED: u8 = 0x80;
 /// How many units a bin holds, 2^32.
 const UNITS_OF_A_BIN: f64 = 4_294_967_296.0;
 /// The most that a bin holds, in windows.
@@ -375,6 +407,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn bytes_that_are_no_histogram_are_refused() {
+        let mut histogram = of(&[(1_000, 0), (1_000_000_000, 3)]);
+        histogram.doubt(0.1);
+        let good = histogram.packed();
+        assert_eq!(Histogram::unpacked(&good, 3), Some(histogram));
+        for cut in 1..good.len() {
+            assert_eq!(Histogram::unpacked(&good[..cut], 3), None, "{cut}");
+        }
+        for wrong in
+            [&[9, 0, 1, 0, 0, 0, 0][..], &[0, 76, 1, 0, 0, 0, 0], &[0, 255, 1], &[0, 120, 0xff, 0xff, 0x7f]]
+        {
+            assert_eq!(Histogram::unpacked(wrong, 0), None, "{wrong:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn merging_commutes(a in prop::collection::vec((any::<u64>(), 0u32..90), 0..40), b in prop::collection::vec((any::<u64>(), 0u32..90), 0..40)) {
@@ -393,8 +441,11 @@ mod tests {
         }
 
         #[test]
-        fn a_stored_histogram_comes_back_to_the_bit(values in prop::collection::vec((any::<u64>(), 0u32..90), 0..40)) {
-            let histogram = of(&values);
+        fn a_stored_histogram_comes_back_to_the_bit(values in prop::collection::vec((any::<u64>(), 0u32..90), 0..40), doubt in 0.0..2.0f64) {
+            let mut histogram = of(&values);
+            if !histogram.is_empty() {
+                histogram.doubt(doubt);
+            }
             let stored = postcard::to_stdvec(&histogram).unwrap();
             prop_assert_eq!(postcard::from_bytes::<Histogram>(&stored).unwrap(), histogram);
         }

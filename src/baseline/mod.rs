@@ -18,7 +18,7 @@ mod subject;
 pub mod volume;
 mod window;
 
-pub use before::SubjectBaselineV2;
+pub use before::{SubjectBaselineV2, SubjectBaselineV3};
 pub use clock::{Age, Closed, ObservedClock, SECONDS_PER_DAY};
 pub use destinations::{Destinations, Fingerprint};
 pub use histogram::{Histogram, Unsound, bits};

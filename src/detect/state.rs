@@ -14,7 +14,9 @@ use super::entry::Entry;
 use super::host::Host;
 use super::record::Record;
 use super::{Detector, Settings};
-use crate::baseline::{Age, Checkpoint, Fingerprint, Priors, Saved, SubjectBaseline, SubjectBaselineV2};
+use crate::baseline::{
+    Age, Checkpoint, Fingerprint, Priors, Saved, SubjectBaseline, SubjectBaselineV2, SubjectBaselineV3,
+};
 use crate::process::{Identity, Subject};
 
 /// A stored value that cannot be read.
@@ -114,12 +116,21 @@ struct SubjectV4<'a> {
     record: Option<&'a Record>,
 }
 
-/// The same, read; and version 3, in which every histogram had the coarsest unit.
+/// The same, read.
 #[derive(Deserialize)]
 struct SubjectV4Read {
     tool: bool,
     key: Option<u64>,
     baseline: SubjectBaseline,
+    record: Option<Box<Record>>,
+}
+
+/// A subject's value, version 3: weights were numbers of varying length.
+#[derive(Deserialize)]
+struct SubjectV3 {
+    tool: bool,
+    key: Option<u64>,
+    baseline: SubjectBaselineV3,
     record: Option<Box<Record>>,
 }
 
@@ -149,7 +160,8 @@ pub(super) fn encode_subject(subject: &Subject, entry: &Entry, now: Age) -> Vec<
 
 pub(super) fn decode_subject(subject: &Subject, value: &[u8]) -> Result<Entry, StateError> {
     let what = || format!("the baseline of {subject}");
-    let present = |old: SubjectBaselineV2| old.try_into().map_err(|_| StateError::Malformed(what()));
+    let malformed = |_| StateError::Malformed(what());
+    let present = |old: SubjectBaselineV2| old.try_into().map_err(malformed);
     let (tool, key, baseline, record) = match value.split_first() {
         Some((1, rest)) => {
             let SubjectV1 { baseline, record } = decode(rest, what)?;
@@ -159,7 +171,11 @@ pub(super) fn decode_subject(subject: &Subject, value: &[u8]) -> Result<Entry, S
             let SubjectV2 { tool, baseline, record } = decode(rest, what)?;
             (tool, None, present(baseline)?, record)
         }
-        Some((&(3 | SUBJECT_VERSION), rest)) => {
+        Some((3, rest)) => {
+            let SubjectV3 { tool, key, baseline, record } = decode(rest, what)?;
+            (tool, key, baseline.try_into().map_err(malformed)?, record)
+        }
+        Some((&SUBJECT_VERSION, rest)) => {
             let SubjectV4Read { tool, key, baseline, record } = decode(rest, what)?;
             (tool, key, baseline, record)
         }
