@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::printable::printable;
 use crate::exceptions::{Behaviour, Exceptions};
 use crate::journal::{Entry, Program};
+use crate::network::Protocol;
 use crate::observation::Timestamp;
 
 /// Everything that runs code on somebody's behalf and used the network, from the flows that are kept.
@@ -59,7 +60,7 @@ impl Controls {
         row.bytes_out = row.bytes_out.saturating_add(entry.bytes_out);
         row.first = Some(row.first.map_or(entry.end, |first| first.min(entry.end)));
         row.last = Some(row.last.map_or(entry.end, |last| last.max(entry.end)));
-        row.protocols.extend(entry.protocol.map(|protocol| protocol.label()));
+        row.protocols.extend(entry.protocol.map(Protocol::label));
         remember(&mut row.scripts, program.script.as_ref().map(|script| script.name.to_string()));
         let destination = entry.proxied_to.as_ref().or(entry.server_name.as_ref());
         let destination = destination.map_or_else(|| entry.remote.ip().to_string(), ToString::to_string);
