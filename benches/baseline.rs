@@ -123,7 +123,7 @@ fn score_and_update(bencher: Bencher) {
     bencher.bench_local(|| {
         n = n.wrapping_add(997) % (1 << 30);
         histogram.learn(bits(n), 1.0, 0, 30.0);
-        volume::log10_p(&histogram, &priors.out.hour, bits(n))
+        volume::log10_p_by_rank(&histogram, &priors.out.hour, bits(n))
     });
 }
 

@@ -2,7 +2,7 @@
 """Runs simulated Macs through tidemark and prints how many attacks it finds and how many alerts are false.
 
 usage: evaluate.py --simulator FOLDER --program target/release/examples/macsim [--worlds A,B,C,D,E] [--seeds 100-109] [--macs 8] [--days 45]
-                   [--attacks 24] [--budgets 0.05,0.1] [--jobs 2] [--max-flows 12]
+                   [--attacks 24] [--budgets 0.05,0.1] [--jobs 2] [--max-flows 12] [--keep FOLDER]
        evaluate.py --official --simulator FOLDER --program target/release/tidemark [--seeds 100-109] [--budgets 0.05,0.1] [--keep FOLDER]
 
 FOLDER holds the simulator of Macs (macsim.py, which needs numpy). World A is its own; the others move its assumptions:
@@ -13,9 +13,11 @@ FOLDER holds the simulator of Macs (macsim.py, which needs numpy). World A is it
   E  new destinations: B with five times the rate of destinations that a program never used before
 
 With --official the whole program is judged instead of the detector alone: each Mac becomes a recording (make_recording.py), `tidemark replay` reads it
-from an empty store, and score_alerts.py counts; both stand beside the simulator. --keep leaves the recordings, compressed, for another run.
+from an empty store, and score_alerts.py counts; both stand beside the simulator. The judge takes every event that it is given for an alert, so
+that those which only say that a finding has been quiet for a month and is closed are not given to it; how many there were is printed.
 
-Each seed's flows are made in a temporary folder and removed after their run, so that many seeds need little space. A row sums all seeds.
+--keep leaves the flows, or the recordings, compressed (zstd), for another run. Without it they are removed, so that many seeds need little space. A row
+sums all seeds. --seeds takes several ranges: 300-321,328-349.
 """
 import argparse
 import collections
@@ -57,13 +59,27 @@ def call_generate(arg, world, seed, flows, labels):
     subprocess.run(call, check=True)
 
 
-def one_seed(arg, world, seed):
-    with tempfile.TemporaryDirectory(prefix="tidemark-evaluate-") as folder:
-        flows, labels = f"{folder}/flows.jsonl", f"{folder}/labels.jsonl"
-        call_generate(arg, world, seed, flows, labels)
-        run = [arg.program, "--json"] + [word for b in arg.budgets.split(",") for word in ("--budget", b)] + [flows, labels]
-        out = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+def judge(arg, flows, labels, source=None):
+    run = [arg.program, "--json"] + [word for b in arg.budgets.split(",") for word in ("--budget", b)] + [flows, labels]
+    out = subprocess.run(run, check=True, stdin=source, stdout=subprocess.PIPE, text=True).stdout
     return [json.loads(line) for line in out.splitlines()]
+
+
+def one_seed(arg, world, seed):
+    if not arg.keep:
+        with tempfile.TemporaryDirectory(prefix="tidemark-evaluate-") as folder:
+            flows, labels = f"{folder}/flows.jsonl", f"{folder}/labels.jsonl"
+            call_generate(arg, world, seed, flows, labels)
+            return judge(arg, flows, labels)
+    kept, labels = f"{arg.keep}/{world}/{seed}.zst", f"{arg.keep}/{world}/{seed}.labels"
+    if not os.path.exists(kept):
+        os.makedirs(os.path.dirname(kept), exist_ok=True)
+        flows = f"{arg.keep}/{world}/{seed}.jsonl"
+        call_generate(arg, world, seed, flows, labels)
+        subprocess.run(["zstd", "-q", "-3", "-f", "--rm", flows, "-o", f"{kept}.part"], check=True)
+        os.rename(f"{kept}.part", kept)
+    with subprocess.Popen(["zstd", "-dc", kept], stdout=subprocess.PIPE) as plain:
+        return judge(arg, "-", labels, plain.stdout)
 
 
 def table(world, runs):
@@ -100,8 +116,10 @@ def record(arg, seed, kept):
 
 
 def replay(arg, seed, kept, out):
-    """replays the recordings of one seed at every budget; what score_alerts.py reads of a recording, its ends, stays in `out`"""
+    """replays the recordings of one seed at every budget, and returns how many findings were closed at each; what score_alerts.py reads of a
+    recording, its ends, stays in `out`"""
     os.makedirs(out)
+    closed = collections.Counter()
     os.link(f"{kept}/labels.ndjson", f"{out}/labels.ndjson")
     for mac in range(arg.macs):
         recording = f"{kept}/mac-{mac}.ndjson.zst"
@@ -113,28 +131,35 @@ def replay(arg, seed, kept, out):
                 config.write(f"[detection]\nalerts_per_mac_per_day = {budget}\n")
             with open(f"{out}/{budget}/mac-{mac}.ndjson", "w") as alerts:
                 call = [arg.program, "replay", "--config", f"{out}/config.toml", recording]
-                subprocess.run(call, check=True, stdout=alerts, stderr=subprocess.DEVNULL)
+                told = subprocess.run(call, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+                for line in told.splitlines(keepends=True):
+                    if json.loads(line)["stage"]["activity"] == "close":
+                        closed[budget] += 1
+                    else:
+                        alerts.write(line)
         plain = subprocess.Popen(["zstd", "-dc", recording], stdout=subprocess.PIPE)
         lines = iter(plain.stdout)
         begin = [next(lines), next(lines)]
         with open(f"{out}/mac-{mac}.ndjson", "wb") as ends:
             ends.writelines(begin + list(collections.deque(lines, 1)))
         plain.wait()
+    return closed
 
 
 def official(arg, seeds):
+    closed = collections.Counter()
     with tempfile.TemporaryDirectory(prefix="tidemark-evaluate-", dir=arg.keep) as folder:
         for seed in seeds:
             kept = f"{arg.keep or folder}/{seed}"
             if not os.path.exists(f"{kept}/labels.ndjson"):
                 os.makedirs(kept, exist_ok=True)
                 record(arg, seed, kept)
-            replay(arg, seed, kept, f"{folder}/out-{seed}")
+            closed += replay(arg, seed, kept, f"{folder}/out-{seed}")
             if not arg.keep:
                 shutil.rmtree(kept)
         for budget in arg.budgets.split(","):
             pairs = [path for seed in seeds for path in (f"{folder}/out-{seed}", f"{folder}/out-{seed}/{budget}")]
-            print(f"B = {budget}", flush=True)
+            print(f"B = {budget} ({closed[budget]} findings closed)", flush=True)
             subprocess.run([sys.executable, f"{arg.simulator}/score_alerts.py", *pairs], check=True)
 
 
@@ -153,15 +178,16 @@ def main():
     arg.add_argument("--budgets", default="0.05,0.1")
     arg.add_argument("--max-flows", type=int, default=12, help="flows that a window of five minutes is split into, at most: fewer are quicker")
     arg.add_argument("--official", action="store_true")
-    arg.add_argument("--keep", help="a folder for the recordings of --official")
+    arg.add_argument("--keep", help="a folder for the flows, or the recordings of --official")
     arg.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     arg = arg.parse_args()
-    first, last = (int(n) for n in arg.seeds.split("-"))
+    ranges = ([int(n) for n in seeds.split("-")] for seeds in arg.seeds.split(","))
+    seeds = [seed for first, *last in ranges for seed in range(first, (last or [first])[0] + 1)]
     if arg.official:
-        return official(arg, range(first, last + 1))
+        return official(arg, seeds)
     for world in arg.worlds.split(","):
         with concurrent.futures.ThreadPoolExecutor(arg.jobs) as pool:
-            table(world, list(pool.map(lambda seed: one_seed(arg, world, seed), range(first, last + 1))))
+            table(world, list(pool.map(lambda seed: one_seed(arg, world, seed), seeds)))
 
 
 if __name__ == "__main__":

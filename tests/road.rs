@@ -16,7 +16,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use tidemark::alert::{Activity, Alert};
-use tidemark::baseline::{Saved, Store};
+use tidemark::baseline::{Checkpoint, Saved, Store};
 use tidemark::engine::{Engine, Settings, Verdict};
 use tidemark::source::{Input, Merged, OpenOptions, Origins};
 
@@ -133,7 +133,7 @@ fn a_recording_in_parts_gives_the_same_bytes() {
 }
 
 /// The alerts of these inputs, each replayed by an engine that goes on where the one before was suspended, through a store on disk.
-fn replay_in_runs(runs: &[Vec<PathBuf>]) -> String {
+fn replay_in_runs(runs: &[Vec<PathBuf>], as_written: impl Fn(Checkpoint) -> Checkpoint) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mut alerts = String::new();
     for inputs in runs {
@@ -144,7 +144,7 @@ fn replay_in_runs(runs: &[Vec<PathBuf>]) -> String {
         for observation in Merged::new(Input::all(inputs, Origins::Joined, &OpenOptions::default())) {
             engine.observe(&observation, &mut verdicts);
         }
-        store.write(&engine.suspend(&mut verdicts).unwrap()).unwrap();
+        store.write(&as_written(engine.suspend(&mut verdicts).unwrap())).unwrap();
         for verdict in verdicts {
             if let Verdict::Alert(alert) = verdict {
                 alerts.push_str(&alert.to_json());
@@ -172,7 +172,18 @@ fn a_stop_and_a_start_change_no_alert() {
     let attack = [recording("attack.ndjson"), recording("attack.pcapng")];
     let [first, second] = halves;
     let runs = [vec![first], [vec![second], attack.to_vec()].concat()];
-    assert_eq!(replay_in_runs(&runs), replay(&demo()));
+    let whole = replay(&demo());
+    assert_eq!(replay_in_runs(&runs, |checkpoint| checkpoint), whole);
+    // The first states were compressed with gzip.
+    let with_gzip = |checkpoint: Checkpoint| {
+        let road = checkpoint.road.unwrap();
+        let mut json = Vec::new();
+        lz4_flex::frame::FrameDecoder::new(road.as_slice()).read_to_end(&mut json).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&json).unwrap();
+        Checkpoint { road: Some(gzip.finish().unwrap()), ..checkpoint }
+    };
+    assert_eq!(replay_in_runs(&runs, with_gzip), whole);
 }
 
 #[test]

@@ -145,7 +145,8 @@ impl Network {
             for (stream, bin) in [(out, lesson.out), (new, lesson.new)] {
                 if let Some(bin) = bin {
                     let days = f64::from(stream.histogram.day().saturating_sub(lesson.aged_day));
-                    stream.correct(bin, change * libm::exp2(-days / half_life_days));
+                    let left = libm::exp2(-days / half_life_days);
+                    stream.correct(bin, change * left, learnt * left);
                 }
             }
             if !benign {

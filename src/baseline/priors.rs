@@ -26,6 +26,8 @@ pub struct Priors {
     pairs: u32,
     /// How many pairs have an initiator that occurs nowhere else.
     seen_once: u32,
+    /// How many different images the histogram of bytes out rests on.
+    images: u32,
 }
 
 /// A prior for each time scale.
@@ -80,10 +82,14 @@ impl Priors {
         let mut among_tools = BTreeMap::new();
         let mut pooled: BTreeMap<ProtocolUse, f64> = BTreeMap::new();
         let (mut images, mut unheard) = (0.0, BTreeMap::<ProtocolUse, f64>::new());
+        let mut images_of_bytes = 0;
         for text in documents {
             let document: Document = serde_json::from_str(text)?;
             if document.schema != SCHEMA {
                 return Err(PriorsError::Schema(document.schema));
+            }
+            if document.bytes_out.is_some() {
+                images_of_bytes = document.images;
             }
             out = document.bytes_out.or(out);
             new_destinations = document.bytes_out_new_destinations.or(new_destinations);
@@ -123,12 +129,19 @@ impl Priors {
             initiators: tools.counts,
             pairs: tools.pairs,
             seen_once: tools.seen_once,
+            images: images_of_bytes,
         })
     }
 
     /// fleet(c): which share of images, or of tools, uses a protocol; [`UNSEEN_PREVALENCE`] where no document has it.
     pub fn prevalence(&self, protocol: ProtocolUse, tool: bool) -> f64 {
         self.table(tool).get(&protocol).copied().unwrap_or(0.0).max(UNSEEN_PREVALENCE)
+    }
+
+    /// The least probability that can be claimed of an image from the histograms alone: what none of n images did has ½/(n + 1) (Krichevsky and
+    /// Trofimov 1981). Their tails are smooth and go on far below it, but that describes the windows of known images, not which images there are.
+    pub fn least_between_images(&self) -> f64 {
+        0.5 / (f64::from(self.images) + 1.0)
     }
 
     /// Every protocol that a document has, with its share among images or among tools.
@@ -177,7 +190,7 @@ struct Document {
     schema: String,
     #[serde(rename = "provenance")]
     _provenance: String,
-    /// How many different images the prevalence rests on.
+    /// How many different images the document rests on.
     #[serde(default)]
     images: u32,
     #[serde(default)]

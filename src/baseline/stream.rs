@@ -92,14 +92,18 @@ impl Stream {
             self.windows = self.windows.saturating_add(1);
             if weight > 0.0 {
                 self.histogram.learn(bits, weight, day, half_life_days);
+                if weight < 1.0 {
+                    self.histogram.doubt(weight);
+                }
                 self.quiet = Quiet::default();
             }
         }
     }
 
-    /// Changes what was learnt of a bin.
-    pub(super) fn correct(&mut self, bin: u8, weight: f64) {
+    /// Changes what was learnt of a bin, of which this much is now judged.
+    pub(super) fn correct(&mut self, bin: u8, weight: f64, judged: f64) {
         self.histogram.add(bin, weight);
+        self.histogram.judged(judged);
         self.quiet = Quiet::default();
     }
 

@@ -93,7 +93,10 @@ impl Tail {
 
 /// log10 of the probability of a value at least as large as `bits`, from −60 to 0.
 pub fn log10_p(histogram: &Histogram, prior: &Prior, bits: f64) -> f64 {
-    let tail = Tail::of(histogram, prior);
+    log10_p_under(&Tail::of(histogram, prior), histogram, prior, bits)
+}
+
+fn log10_p_under(tail: &Tail, histogram: &Histogram, prior: &Prior, bits: f64) -> f64 {
     let log_p = if bits > tail.edge {
         let reach = libm::log10(tail.scale) - libm::log10(tail.scale + bits - tail.edge);
         libm::log10(tail.mass / tail.total) + tail.shape * reach
@@ -103,6 +106,28 @@ pub fn log10_p(histogram: &Histogram, prior: &Prior, bits: f64) -> f64 {
     };
     let floor = FLOOR_WEIGHT * prior.survival(bits) / (histogram.total() + FLOOR_WEIGHT);
     log_p.max(libm::log10(floor.max(LEAST_P))).max(LEAST_LOG10_P)
+}
+
+/// log10 of the probability of a value at least as large as `bits`, from −60 to 0: [`log10_p`], but no less than what ranks alone say.
+///
+/// Of N windows that could have come in any order the next is larger than all with probability 1/(N + 1), whatever their distribution. Where a
+/// subject's topmost windows lie in one bin and are more than a tenth of all, as with few windows or even ones, the tail of [`log10_p`] begins above
+/// that bin and holds next to nothing but the prior: a subject that sends much would be measured, just above its own largest value, by what images in
+/// general send. From the edge of the tail on the bound falls as the tail does. Windows that were over the alert threshold and that nobody judged have
+/// no rank: what comes again and again stays as rare as the tail says until somebody calls it benign.
+pub fn log10_p_by_rank(histogram: &Histogram, prior: &Prior, bits: f64) -> f64 {
+    let tail = Tail::of(histogram, prior);
+    let p = log10_p_under(&tail, histogram, prior, bits);
+    // The tail ends at the bin that is too heavy for it.
+    let below = histogram.descending().find(|&(bin, _)| edge(bin + 1) <= tail.edge);
+    let heavy = below.filter(|&(bin, _)| edge(bin + 1) >= tail.edge).map_or(0.0, |(_, weight)| weight);
+    let weight = (heavy - histogram.unjudged()).min(1.0);
+    if weight <= 0.0 {
+        return p;
+    }
+    let beyond = (bits - tail.edge).max(0.0);
+    let fall = tail.shape * (libm::log10(tail.scale) - libm::log10(tail.scale + beyond));
+    p.max(libm::log10(weight / (histogram.total() + 1.0)) + fall)
 }
 
 /// A value, in bits, up to which [`log10_p`] is at least −[`QUIET`]: with fewer a window is no news for its subject, whatever else there is.
@@ -119,7 +144,7 @@ pub fn quantile(histogram: &Histogram, prior: &Prior, p: f64) -> f64 {
     let (mut low, mut high) = (0.0, QUANTILE_CEILING_BITS);
     for _ in 0..QUANTILE_STEPS {
         let middle = f64::midpoint(low, high);
-        if log10_p(histogram, prior, middle) > target { low = middle } else { high = middle }
+        if log10_p_by_rank(histogram, prior, middle) > target { low = middle } else { high = middle }
     }
     high
 }
@@ -191,6 +216,30 @@ mod tests {
     }
 
     #[test]
+    fn a_little_more_than_ever_is_as_probable_as_its_rank_says() {
+        let priors = Priors::builtin();
+        // Three backups of ten gigabytes; the prior has one such day in a thousand.
+        let history = learnt(&[10_000_000_000; 3]);
+        let p = |gigabytes: u64| log10_p_by_rank(&history, &priors.out.day, bits(gigabytes * 1_000_000_000));
+        assert!(p(13) > -1.0 && log10_p(&history, &priors.out.day, bits(13_000_000_000)) < -2.0, "{}", p(13));
+        assert!(p(1_000) < -2.0, "{}", p(1_000));
+    }
+
+    #[test]
+    fn what_nobody_judged_has_no_rank() {
+        let priors = Priors::builtin();
+        let mut history = learnt(&[20_000; 5]);
+        for _ in 0..20 {
+            history.learn(bits(1_000_000_000), 0.1, 0, 30.0);
+            history.doubt(0.1);
+        }
+        let again = |history: &Histogram| log10_p_by_rank(history, &priors.out.day, bits(2_000_000_000));
+        assert!(again(&history) < -2.0, "{}", again(&history));
+        history.judged(2.0);
+        assert!(again(&history) > -1.5, "{}", again(&history));
+    }
+
+    #[test]
     fn weights_that_are_none_make_no_prior() {
         assert_eq!(Prior::new(&[1.0; 75]), Err(InvalidPrior));
         assert_eq!(Prior::new(&[0.0; 76]), Err(InvalidPrior));
@@ -210,9 +259,11 @@ mod tests {
         fn a_larger_value_is_never_more_probable(values in prop::collection::vec(0u64..1 << 40, 0..60), low in 0.0..48.0f64, step in 0.0..5.0f64) {
             let priors = Priors::builtin();
             let history = learnt(&values);
-            let (p, q) = (log10_p(&history, &priors.out.day, low), log10_p(&history, &priors.out.day, low + step));
-            prop_assert!(q <= p + 1e-9, "{p} then {q}");
-            prop_assert!((-60.0..=0.0).contains(&q));
+            for log10_p in [log10_p, log10_p_by_rank] {
+                let (p, q) = (log10_p(&history, &priors.out.day, low), log10_p(&history, &priors.out.day, low + step));
+                prop_assert!(q <= p + 1e-9, "{p} then {q}");
+                prop_assert!((-60.0..=0.0).contains(&q));
+            }
         }
     }
 }

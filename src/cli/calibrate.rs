@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use super::Failure;
 use super::inputs::{self, Inputs, Setup};
+use crate::alert::Activity;
 use crate::engine::{Engine, Verdict};
 use crate::observation::Timestamp;
 use crate::source::Origins;
 
 /// Replays a Mac's recordings once for each of several budgets and compares the alerts that were promised with those that came. An alert
-/// counts once a subject and day, after the learning days. Budgets that promise less than a few alerts in the time recorded say little.
+/// counts once a subject and day, after the learning days; the closing of a finding does not. Budgets that promise less than a few alerts in the time recorded say little.
 ///
 /// Example:
 ///   tidemark calibrate october.ndjson.zst november.ndjson.zst
@@ -66,7 +67,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         let (mut verdicts, mut alerts) = (Vec::new(), BTreeSet::new());
         let mut note = |verdicts: &mut Vec<Verdict>, first: Option<Timestamp>| {
             for verdict in verdicts.drain(..) {
-                if let Verdict::Alert(alert) = verdict {
+                // That a finding has been quiet for a month, and is closed, is no alert.
+                if let Verdict::Alert(alert) = verdict
+                    && alert.stage.activity != Activity::Close
+                {
                     let days = first.map_or(0.0, |first| days_between(first, alert.time));
                     if days >= learn_days {
                         alerts.insert((alert.subject.clone(), alert.time.as_seconds() / 86_400));

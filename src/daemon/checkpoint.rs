@@ -64,13 +64,17 @@ impl Keeper {
 
     /// Makes one. A disk that does not take it is no reason to stop: alerts go on, and the next checkpoint has everything that this one had.
     pub(super) fn keep(&mut self, engine: &mut Engine) -> Result<(), DaemonError> {
+        let began = Instant::now();
         let checkpoint = engine.checkpoint()?;
+        let took = began.elapsed();
         let checkpoint = self.with_unwritten(checkpoint);
         let bytes = checkpoint.bytes();
         if let Err(error) = self.write(&checkpoint) {
             tracing::error!(%error, "what was learnt cannot be kept; it is tried again");
             self.unwritten = Some(checkpoint);
         }
+        let (making_ms, whole_ms) = (took.as_millis(), began.elapsed().as_millis());
+        tracing::debug!(bytes, making_ms, whole_ms, "kept what was learnt");
         self.due = None;
         let spread = Duration::from_secs_f64(bytes as f64 / BYTES_A_SECOND);
         self.spread_until = self.spread_until.max(Instant::now()) + spread;

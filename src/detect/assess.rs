@@ -6,7 +6,7 @@ use super::channel::bytes::{self, BytesScore};
 use super::channel::combine::{Combined, LEAST_ACTIVE, Offsets, combine};
 use super::host::Host;
 use super::record::Record;
-use super::{Channel, Settings};
+use super::{BaselineState, Channel, Settings};
 use crate::baseline::{Network, Priors, ScalePriors, Scales, Sums};
 
 /// The view of a subject that is scored. Explanations score the same view with something changed, so that they cannot tell another story
@@ -123,7 +123,17 @@ impl View<'_> {
         if !self.is_above_floor(channel) {
             score.z = 0.0;
         }
+        if self.is_incomparable() {
+            score.z = score.z.min(-libm::log10(self.priors.least_between_images()));
+        }
         score
+    }
+
+    /// Whether sums can be compared with those of images in general only, and that of a subject that may have been there for years: it has no
+    /// closed day, and the Mac learns. All its subjects are such then, the backup client among them; what a subject does that appears later is
+    /// rarer by how seldom one appears, for which nothing is added.
+    fn is_incomparable(&self) -> bool {
+        self.network.out.day.windows == 0 && self.host.state(self.settings) == BaselineState::Learning
     }
 
     /// The most that Z of a channel can be; `None` where its bytes are not quiet.

@@ -196,21 +196,18 @@ fn judge(
     // What must not wait for a Mac that learns or settles: the scripting host that starts a network tool, and what is grave.
     let script = activity.role.scripted && activity.role.tool;
     let urgent = severity >= Severity::High || script;
-    // On its first day, on a Mac that learns, a subject has nothing to be compared with but what Macs do in general: however high the score, it
-    // may be what happens every night. It waits, and is learnt in full, since nobody was told who could say that it is normal.
-    let incomparable = state == BaselineState::Learning && network.out.day.windows == 0 && !script;
     // The system changed, and its own parts with it.
     let part_of_system = activity.subject.image.is_apple() && !activity.role.tool;
     let repeats = entry.record.as_deref().is_some_and(|r| r.repeats(&assessment, severity, &host.clock));
     let held = match state {
-        BaselineState::Learning if !urgent || incomparable => Some(HeldReason::Learning),
+        BaselineState::Learning if !urgent => Some(HeldReason::Learning),
         BaselineState::Settling if !urgent || part_of_system => Some(HeldReason::Settling),
         _ if repeats => Some(HeldReason::Repeated),
         _ if severity < Severity::High && host.budget.is_spent(settings) => Some(HeldReason::Capped),
         _ => None,
     };
     let finding = held.is_none().then(|| explain::finding(activity, &view, &entry.baseline, &assessment));
-    if let Some(network) = entry.baseline.network.as_deref_mut().filter(|_| !incomparable) {
+    if let Some(network) = entry.baseline.network.as_deref_mut() {
         network.discount();
     }
     if let Some(reason) = held {

@@ -104,9 +104,9 @@ pub(super) fn subject_of(key: &[u8]) -> Result<Subject, StateError> {
     })
 }
 
-/// A subject's value, version 3: weights in whole quanta, fingerprints of four bytes.
+/// A subject's value, version 4: weights in whole units, which each histogram names, fingerprints of four bytes.
 #[derive(Serialize)]
-struct SubjectV3<'a> {
+struct SubjectV4<'a> {
     tool: bool,
     /// The key of its destinations' fingerprints, where it is that of another image, whose history it took over.
     key: Option<u64>,
@@ -114,9 +114,9 @@ struct SubjectV3<'a> {
     record: Option<&'a Record>,
 }
 
-/// The same, read.
+/// The same, read; and version 3, in which every histogram had the coarsest unit.
 #[derive(Deserialize)]
-struct SubjectV3Read {
+struct SubjectV4Read {
     tool: bool,
     key: Option<u64>,
     baseline: SubjectBaseline,
@@ -143,7 +143,7 @@ pub(super) fn encode_subject(subject: &Subject, entry: &Entry, now: Age) -> Vec<
     let record = entry.record.as_deref().map(|record| record.at(now)).filter(|record| !record.is_empty());
     let own = Fingerprint::key(subject.image.as_str());
     let key = (entry.key != own).then_some(entry.key);
-    let value = SubjectV3 { tool: entry.tool, key, baseline: &entry.baseline, record: record.as_deref() };
+    let value = SubjectV4 { tool: entry.tool, key, baseline: &entry.baseline, record: record.as_deref() };
     encode(SUBJECT_VERSION, &value)
 }
 
@@ -159,8 +159,8 @@ pub(super) fn decode_subject(subject: &Subject, value: &[u8]) -> Result<Entry, S
             let SubjectV2 { tool, baseline, record } = decode(rest, what)?;
             (tool, None, present(baseline)?, record)
         }
-        Some((&SUBJECT_VERSION, rest)) => {
-            let SubjectV3Read { tool, key, baseline, record } = decode(rest, what)?;
+        Some((&(3 | SUBJECT_VERSION), rest)) => {
+            let SubjectV4Read { tool, key, baseline, record } = decode(rest, what)?;
             (tool, key, baseline, record)
         }
         Some((&found, _)) if found > SUBJECT_VERSION => {
@@ -195,7 +195,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8], what: impl Fn() -> String) -> Resul
     postcard::from_bytes(bytes).map_err(|_| StateError::Malformed(what()))
 }
 
-const SUBJECT_VERSION: u8 = 3;
+const SUBJECT_VERSION: u8 = 4;
 const HOST_VERSION: u8 = 1;
 
 #[cfg(test)]
@@ -233,7 +233,7 @@ mod tests {
         let error = decode_subject(&subject(), &[9, 1, 2, 3]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the baseline of apple:com.apple.curl < apple:x has version 9, and this tidemark knows up to 3"
+            "the baseline of apple:com.apple.curl < apple:x has version 9, and this tidemark knows up to 4"
         );
     }
 

@@ -235,7 +235,7 @@ fn a_suppressed_finding_moves_nothing_and_alerts_once_when_its_exception_ends() 
     mac.wait(24);
     let mut alerts = 0;
     for n in 0..4 {
-        let bytes = if n == 0 { 3_000_000_000 } else { 2_000_000 };
+        let bytes = if n == 0 { 300_000_000_000 } else { 2_000_000 };
         let finding = mac.send(&curl(), TOOL, tls(), &format!("end{n}.example"), bytes);
         alerts += u32::from(finding.is_some());
     }
@@ -461,7 +461,7 @@ fn a_broken_document_is_refused_with_its_line() {
     assert!(matches!(Transfer::read("{}"), Err(TransferError::Header)));
     let mut mac = Mac::new(Settings::default());
     mac.live(2);
-    let text = mac.detector.export().to_text().replace("\"state\":\"03", "\"state\":\"zz");
+    let text = mac.detector.export().to_text().replace("\"state\":\"04", "\"state\":\"zz");
     let error = Transfer::read(&text).unwrap_err();
     assert!(error.to_string().starts_with("line 2"), "{error}");
 }
@@ -503,15 +503,26 @@ fn a_channel_that_is_switched_on_later_begins_to_learn() {
 }
 
 #[test]
-fn on_the_first_day_of_a_mac_that_learns_a_great_upload_waits_and_is_learnt() {
+fn on_the_first_day_of_a_mac_that_learns_a_great_upload_is_what_an_unknown_program_may_do() {
     let mut mac = Mac::new(Settings::default());
     let backup = subject("TEAM:backup", None);
     mac.wait(2);
     assert_eq!(mac.send(&backup, APP, tls(), "backup.example", 20_000_000_000), None);
-    assert!(mac.detector.summary().held_while_learning >= 1);
     mac.wait(24 * 8);
     let again = mac.send(&backup, APP, tls(), "backup.example", 20_000_000_000);
     assert_eq!(again, None, "what nobody could judge was taken for usual");
+    // The same by a program that appears once the Mac knows its own is told.
+    let other = subject("TEAM:other", None);
+    assert!(mac.send(&other, APP, tls(), "elsewhere.example", 20_000_000_000).is_some());
+}
+
+#[test]
+fn what_is_high_leaves_while_the_mac_learns() {
+    let mut mac = Mac::new(Settings::default());
+    mac.live(2);
+    let finding = mac.send(&curl(), TOOL, tls(), "paste.example", 50_000_000_000).expect("a finding");
+    assert!(finding.severity >= Severity::High, "{finding:?}");
+    assert_eq!(finding.mac_state, BaselineState::Learning);
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! What an engine must know to go on in another run.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::{BufWriter, Read};
 use std::time::Duration;
 
-use flate2::Compression;
 use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
+use lz4_flex::frame::{FrameDecoder, FrameEncoder};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -17,14 +16,13 @@ use crate::alert::{Alert, Host, Lifecycle, Losses};
 use crate::baseline::{Checkpoint, Saved};
 use crate::detect::{Detector, StateError};
 use crate::exceptions::Ledger;
-use crate::network::{FlowTable, Limits, Suspended};
+use crate::network::{FlowTable, Limits, Snapshot, Suspended};
 use crate::observation::{Timestamp, ZoneOffset};
 use crate::process::Processes;
 
 /// Everything but the baselines: processes, flows that are still counted, the zone, what was lost, how many alerts were given out.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Road {
-    version: u32,
     host: Host,
     zone: ZoneOffset,
     losses: Losses,
@@ -40,6 +38,24 @@ struct Road {
     told: Option<Timestamp>,
     processes: Processes,
     flows: Suspended<Tag>,
+}
+
+/// A [`Road`] to be written, lent by the engine: with both tables full it is larger than everything else in the process.
+#[derive(Serialize)]
+struct LentRoad<'a> {
+    version: u32,
+    host: &'a Host,
+    zone: ZoneOffset,
+    losses: &'a Losses,
+    ledger: &'a Ledger,
+    sequence: u64,
+    lifecycle: &'a Lifecycle,
+    memory: &'a Memory,
+    awake: Option<Duration>,
+    now: Option<Timestamp>,
+    told: Option<Timestamp>,
+    processes: &'a Processes,
+    flows: Snapshot<'a, Tag>,
 }
 
 const VERSION: u32 = 1;
@@ -110,10 +126,11 @@ impl Engine {
     /// # Errors
     /// Where the state cannot be written as bytes; nothing that observations say makes it so.
     pub fn suspend(&mut self, out: &mut Vec<Verdict>) -> Result<Checkpoint, ResumeError> {
-        let flows = std::mem::replace(&mut self.flows, FlowTable::new(Limits::default()));
+        let mut flows = std::mem::replace(&mut self.flows, FlowTable::new(Limits::default()));
         let (_, mut judge) = self.split(out);
-        let flows = flows.suspend(&mut |update| judge.update(update));
-        self.write_road(flows)
+        flows.end_run(&mut |update| judge.update(update));
+        let road = self.write_road(&flows)?;
+        Ok(Checkpoint { road: Some(road), ..self.detector.checkpoint() })
     }
 
     /// What the next run needs if this one does not end in good order. The detector's part counts as written, as with
@@ -124,31 +141,27 @@ impl Engine {
     /// # Errors
     /// As [`Engine::suspend`].
     pub fn checkpoint(&mut self) -> Result<Checkpoint, ResumeError> {
-        self.write_road(self.flows.snapshot())
+        // The part that may fail goes first: what the detector gives is given once.
+        let road = self.write_road(&self.flows)?;
+        Ok(Checkpoint { road: Some(road), ..self.detector.checkpoint() })
     }
 
-    fn write_road(&mut self, flows: Suspended<Tag>) -> Result<Checkpoint, ResumeError> {
-        let road = Road {
+    fn write_road(&self, flows: &FlowTable<Tag>) -> Result<Vec<u8>, ResumeError> {
+        write(&LentRoad {
             version: VERSION,
-            host: self.host.clone(),
+            host: &self.host,
             zone: self.zone,
-            losses: self.losses.clone(),
-            ledger: self.ledger.clone(),
+            losses: &self.losses,
+            ledger: &self.ledger,
             sequence: self.sequence,
-            lifecycle: self.lifecycle.clone(),
-            // Large, and lent only as long as they are written.
-            memory: std::mem::take(&mut self.memory),
+            lifecycle: &self.lifecycle,
+            memory: &self.memory,
             awake: self.awake,
             now: self.now,
             told: self.told,
-            processes: std::mem::take(&mut self.processes),
-            flows,
-        };
-        let written = write(&road);
-        (self.memory, self.processes) = (road.memory, road.processes);
-        // After the part that may fail: what this gives is given once.
-        let written = written?;
-        Ok(Checkpoint { road: Some(written), ..self.detector.checkpoint() })
+            processes: &self.processes,
+            flows: flows.snapshot(),
+        })
     }
 
     /// Takes note of what left after the checkpoint that this engine comes from.
@@ -173,7 +186,13 @@ fn read(bytes: &[u8]) -> Result<Road, ResumeError> {
     }
     let wrong = |error: &dyn std::fmt::Display| ResumeError::Road(error.to_string());
     let mut json = Vec::new();
-    GzDecoder::new(bytes).take(MOST_BYTES).read_to_end(&mut json).map_err(|error| wrong(&error))?;
+    // The first states were compressed with gzip.
+    if bytes.starts_with(&GZIP) {
+        GzDecoder::new(bytes).take(MOST_BYTES).read_to_end(&mut json)
+    } else {
+        FrameDecoder::new(bytes).take(MOST_BYTES).read_to_end(&mut json)
+    }
+    .map_err(|error| wrong(&error))?;
     let Version { version } = serde_json::from_slice(&json).map_err(|error| wrong(&error))?;
     if version > VERSION {
         return Err(ResumeError::Newer { found: version });
@@ -181,10 +200,15 @@ fn read(bytes: &[u8]) -> Result<Road, ResumeError> {
     serde_json::from_slice(&json).map_err(|error| wrong(&error))
 }
 
-fn write(road: &Road) -> Result<Vec<u8>, ResumeError> {
+/// Compressed on the way, since the text alone may take a hundred megabytes; with LZ4, since the engine waits for it.
+fn write(road: &LentRoad<'_>) -> Result<Vec<u8>, ResumeError> {
     let wrong = |error: &dyn std::fmt::Display| ResumeError::Road(error.to_string());
-    let json = serde_json::to_vec(road).map_err(|error| wrong(&error))?;
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    gzip.write_all(&json).map_err(|error| wrong(&error))?;
-    gzip.finish().map_err(|error| wrong(&error))
+    let mut text = BufWriter::with_capacity(BLOCK_BYTES, FrameEncoder::new(Vec::new()));
+    serde_json::to_writer(&mut text, road).map_err(|error| wrong(&error))?;
+    let frame = text.into_inner().map_err(|error| wrong(&error))?;
+    frame.finish().map_err(|error| wrong(&error))
 }
+
+const BLOCK_BYTES: usize = 64 << 10;
+/// RFC 1952, section 2.3.1.
+const GZIP: [u8; 2] = [0x1f, 0x8b];

@@ -112,7 +112,18 @@ fn network(address: IpAddr) -> Arc<str> {
     match address {
         IpAddr::V4(address) => {
             let [a, b, c, _] = address.octets();
-            format!("{a}.{b}.{c}.0/24").into()
+            // Asked for at every update of a flow, which is twenty thousand times a second; `format!` takes ten times as long.
+            let mut text = String::with_capacity("255.255.255.0/24".len());
+            for octet in [a, b, c] {
+                for unit in [100, 10, 1] {
+                    if octet >= unit || unit == 1 {
+                        text.push(char::from(b'0' + octet / unit % 10));
+                    }
+                }
+                text.push('.');
+            }
+            text.push_str("0/24");
+            text.into()
         }
         IpAddr::V6(address) => {
             let [a, b, c, ..] = address.segments();

@@ -125,6 +125,8 @@ impl Process {
             _ => false,
         };
         let at = self.images.iter().rposition(|known| !newer(known)).map_or(0, |last| last + 1);
+        // Most processes have two images, the fork's and the program's, and there may be tens of thousands of processes.
+        self.images.reserve_exact(1);
         self.images.insert(at, image);
         if self.images.len() > MOST_IMAGES {
             self.images.remove(1);

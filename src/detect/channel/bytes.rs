@@ -1,6 +1,6 @@
 //! Volume and new destinations: sums of the hour and the day against what closed hours and days were.
 //!
-//! For each scale p is the probability of a sum at least as large ([`volume::log10_p`]) and r = (W + 2)/(age in days + 2) the rate of active
+//! For each scale p is the probability of a sum at least as large ([`volume::log10_p_by_rank`]) and r = (W + 2)/(age in days + 2) the rate of active
 //! windows a day, so Z = −log10(p · r) is log10 of the expected days between such windows. The two scales depend on each other, so their
 //! harmonic-mean p counts: Z is log10 of the mean of 10^Z of hour and day. METHOD.md 2; running sums instead of closed ones cost no calibration
 //! (0.71, 0.81, 0.73 at return periods of 100, 316 and 1000 days; METHOD.md 4).
@@ -97,7 +97,7 @@ impl BytesScore {
 
 fn window(stream: &Stream, prior: &Prior, bits: Option<f64>, age_days: f64) -> WindowScore {
     let rate = rate(stream.windows, age_days);
-    let log10_p = bits.map_or(0.0, |bits| volume::log10_p(&stream.histogram, prior, bits));
+    let log10_p = bits.map_or(0.0, |bits| volume::log10_p_by_rank(&stream.histogram, prior, bits));
     WindowScore { bits, log10_p, rate, z: -(log10_p + libm::log10(rate)), windows: stream.windows }
 }
 

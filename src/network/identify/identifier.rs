@@ -38,7 +38,7 @@ impl Identifier {
     /// Begins a flow.
     pub fn begin(&mut self, start: &Start, identified: &mut Identified) -> Inspection {
         identified.port_protocol = ports::suggestion(start.transport, start.server.port())
-            .or_else(|| ports::suggestion(start.transport, start.client.port()));
+            .or_else(|| ports::client_suggestion(start.transport, start.client.port()));
         identified.resolved_name = self.names.name_of(start.origin, start.server.ip()).cloned();
         let by_number = match start.transport {
             Transport::Tcp | Transport::Udp => {
@@ -101,7 +101,10 @@ impl Identifier {
             State::Active(active) => *active,
         };
         let changed = self.settle(&mut active, start, identified);
-        self.close(&mut active, identified);
+        if changed {
+            self.tidy(identified);
+        }
+        self.close(&mut active);
         changed
     }
 
@@ -121,8 +124,11 @@ impl Identifier {
         if !attentive && active.stage != Stage::Done {
             changed |= self.settle(active, start, identified);
         }
+        if changed {
+            self.tidy(identified);
+        }
         if active.stage == Stage::Done {
-            self.close(active, identified);
+            self.close(active);
         }
         changed
     }
@@ -142,13 +148,18 @@ impl Identifier {
         self.pool.held()
     }
 
-    /// Gives the buffers back, and keeps what was found once where other flows have the same.
-    fn close(&mut self, active: &mut Active, identified: &mut Identified) {
+    /// Keeps what was found once where other flows have the same. This is done as it is found: when the flow ends, its texts have long left
+    /// the processor's caches.
+    fn tidy(&mut self, identified: &mut Identified) {
         if let Some(metadata) = identified.metadata.as_deref_mut() {
             metadata.alpn.shrink_to_fit();
             metadata.dns_answers.shrink_to_fit();
             self.texts.share(metadata);
         }
+    }
+
+    /// Gives the buffers back.
+    fn close(&mut self, active: &mut Active) {
         if let Some(ticket) = active.ticket.take() {
             self.pool.give_back(ticket);
         }

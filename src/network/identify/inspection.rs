@@ -10,7 +10,7 @@ use super::recognise::Suspicion;
 use crate::network::protocol::Protocol;
 use crate::observation::{Timestamp, Transport};
 
-/// The state of one flow's identification: three words, and more only from the first payload that left it open.
+/// The state of one flow's identification: two words, and more only from the first payload that left it open.
 #[derive(Debug, Default)]
 pub struct Inspection(pub(super) State);
 
@@ -31,8 +31,17 @@ pub(super) enum State {
 pub(super) struct Beginning {
     /// An FTP control connection announced it.
     announced: bool,
+    /// Sequence numbers of the first byte of the server's and the client's stream, meaningful where they are based.
+    bases: [u32; 2],
+    based: [bool; 2],
+}
+
+impl Beginning {
     /// As in [`Active`].
-    bases: [Option<u32>; 2],
+    fn bases(self) -> [Option<u32>; 2] {
+        let ([server, client], [server_based, client_based]) = (self.bases, self.based);
+        [server_based.then_some(server), client_based.then_some(client)]
+    }
 }
 
 impl Inspection {
@@ -44,17 +53,19 @@ impl Inspection {
 
     /// Begins an inspection of a flow over TCP or UDP.
     pub(super) fn begin(announced: bool) -> Self {
-        Self(State::Silent(Beginning { announced, bases: [None; 2] }))
+        Self(State::Silent(Beginning { announced, bases: [0; 2], based: [false; 2] }))
     }
 
     /// Takes note of where one end's stream begins.
     pub(super) fn note_base(&mut self, client: bool, sequence: u32) {
-        let bases = match &mut self.0 {
-            State::Done => return,
-            State::Silent(beginning) => &mut beginning.bases,
-            State::Active(active) => &mut active.bases,
-        };
-        *of_end(bases, client) = Some(sequence);
+        match &mut self.0 {
+            State::Done => {}
+            State::Silent(beginning) => {
+                *of_end(&mut beginning.bases, client) = sequence;
+                *of_end(&mut beginning.based, client) = true;
+            }
+            State::Active(active) => *active.base(client) = Some(sequence),
+        }
     }
 }
 
@@ -129,17 +140,16 @@ impl Stage {
 impl Active {
     /// At the first payload.
     pub(super) fn new(beginning: Beginning) -> Self {
-        let Beginning { announced, bases } = beginning;
         let mut active = Self {
             stage: Stage::Undecided,
-            announced,
+            announced: beginning.announced,
             layer: Layer::Outer,
             spoken: false,
             looks_encrypted: None,
             ticket: None,
             budget: 0,
             began: None,
-            bases,
+            bases: beginning.bases(),
             suspicions: [None; 2],
         };
         active.enter(Stage::Undecided);
@@ -225,9 +235,9 @@ impl Active {
     }
 }
 
-fn of_end(bases: &mut [Option<u32>; 2], client: bool) -> &mut Option<u32> {
-    let [server_base, client_base] = bases;
-    if client { client_base } else { server_base }
+fn of_end<T>(ends: &mut [T; 2], client: bool) -> &mut T {
+    let [server, of_client] = ends;
+    if client { of_client } else { server }
 }
 
 /// Payload packets until an undecided flow is given up. Of the flows that can be labelled, 98.9 % are by their third.

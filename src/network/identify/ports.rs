@@ -20,6 +20,12 @@ pub(super) fn suggestion(transport: Transport, port: u16) -> Option<Protocol> {
     table.get(at).map(|entry| entry.1)
 }
 
+/// What a client's own port suggests: as much as a server's where the client chose it (NTP, IKE), nothing where the system may have. One of the
+/// 16,384 ports that macOS chooses from is `WireGuard`'s, and whatever leaves from it would contradict its port.
+pub(super) fn client_suggestion(transport: Transport, port: u16) -> Option<Protocol> {
+    if port < FIRST_EPHEMERAL_PORT { suggestion(transport, port) } else { None }
+}
+
 /// A group address that fixes a protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Group {
@@ -41,6 +47,9 @@ impl Group {
         }
     }
 }
+
+/// Systems choose client ports from here on: Linux; macOS and RFC 6335, section 6, begin at 49152.
+const FIRST_EPHEMERAL_PORT: u16 = 32_768;
 
 /// TCP ports in ascending order.
 const TCP: &[(u16, Protocol)] = &[
@@ -146,6 +155,13 @@ const UDP: &[(u16, Protocol)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_port_that_the_system_may_have_chosen_suggests_nothing() {
+        assert_eq!(suggestion(Transport::Udp, 51_820), Some(Protocol::Wireguard));
+        assert_eq!(client_suggestion(Transport::Udp, 51_820), None);
+        assert_eq!(client_suggestion(Transport::Udp, 500), Some(Protocol::Ipsec));
+    }
 
     #[test]
     fn the_tables_can_be_searched() {

@@ -24,6 +24,7 @@ pub(super) struct Carrier {
     pub(super) first_of: Option<u32>,
 }
 
+#[inline]
 fn ipv4(mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
     let on_wire = layer.wire;
     let header: [u8; 20] = layer.array()?;
@@ -102,19 +103,27 @@ fn later_fragment(
 }
 
 /// What the IP header carries: a tunnel, or a transport.
+#[inline]
 fn payload(protocol: u8, carrier: Carrier, layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
-    let inside = match protocol {
-        IP_IN_IP | IPV6_IN_IP if carrier.first_of.is_none() => {
-            depth.deeper().and_then(|depth| walk(layer, depth))
+    match protocol {
+        IP_IN_IP | IPV6_IN_IP | GRE if carrier.first_of.is_none() => {
+            Ok(tunnel(protocol, carrier, layer, depth))
         }
-        GRE if carrier.first_of.is_none() => depth.deeper().and_then(|depth| gre(layer, depth)),
-        _ => return transport::walk(Transport::from(protocol), carrier, layer),
-    };
-    Ok(match inside {
+        _ => transport::walk(Transport::from(protocol), carrier, layer),
+    }
+}
+
+/// What a tunnel carries, or the tunnel itself where that cannot be read.
+fn tunnel(protocol: u8, carrier: Carrier, layer: Layer<'_>, depth: Depth) -> Walk<'_> {
+    let inside = depth.deeper().and_then(|depth| match protocol {
+        GRE => gre(layer, depth),
+        _ => walk(layer, depth),
+    });
+    match inside {
         Ok(Walk::Datagram(datagram)) => Walk::Datagram(Datagram { tunnelled: true, ..datagram }),
         Ok(fragment @ Walk::LaterFragment(_)) => fragment,
         Err(_) => transport::opaque(Transport::from(protocol), carrier, layer),
-    })
+    }
 }
 
 /// A GRE header: RFC 2784 with the key and sequence of RFC 2890, or the enhanced one of PPTP (RFC 2637).

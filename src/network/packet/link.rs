@@ -46,15 +46,24 @@ pub(super) fn walk(link_type: LinkType, mut layer: Layer<'_>, depth: Depth) -> R
 }
 
 /// A frame from the destination address on.
+#[inline]
 pub(super) fn ethernet(mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
     let [.., high, low]: [u8; 14] = layer.array()?;
     ethertype(u16::from_be_bytes([high, low]), layer, depth)
 }
 
-/// What an `EtherType` announces; up to 1,500 it is a length, and an LLC header follows (IEEE 802.3 clause 3.2.6).
-pub(super) fn ethertype(kind: u16, mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
+/// What an `EtherType` announces.
+#[inline]
+pub(super) fn ethertype(kind: u16, layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
     match kind {
         IPV4 | IPV6 => ip::walk(layer, depth),
+        _ => other_ethertype(kind, layer, depth),
+    }
+}
+
+/// What an `EtherType` announces that is not IP's: up to 1,500 it is a length, and an LLC header follows (IEEE 802.3 clause 3.2.6).
+fn other_ethertype(kind: u16, mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
+    match kind {
         VLAN | SERVICE_VLAN | OLD_VLAN_9100 | OLD_VLAN_9200 | OLD_VLAN_9300 => {
             let [_, _, high, low] = layer.array()?;
             ethertype(u16::from_be_bytes([high, low]), layer, depth.deeper()?)

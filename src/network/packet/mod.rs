@@ -168,6 +168,7 @@ struct Layer<'a> {
 }
 
 impl<'a> Layer<'a> {
+    #[inline]
     fn new(captured: &'a [u8], wire: u32) -> Self {
         Self { captured: Cursor::new(captured), wire }
     }
@@ -201,6 +202,7 @@ impl<'a> Layer<'a> {
     }
 
     /// What was captured.
+    #[inline]
     fn rest(&self) -> &'a [u8] {
         self.captured.rest()
     }

@@ -9,19 +9,20 @@ impl<'a> Datagram<'a> {
     /// The port must be that of the tunnel, and the bytes must lead to an IP packet. Unlike the tunnels that [`walk`](super::walk) enters,
     /// which only the system can build, any program can send this datagram: whoever knows that a process sent it must take it for what
     /// it is, or that process could say of itself where it sends to.
+    #[inline]
     pub fn inside_udp_tunnel(&self) -> Option<Walk<'a>> {
-        if self.transport != Transport::Udp || self.first_of.is_some() {
-            return None;
-        }
-        let is = |port| self.destination.port() == port || self.source.port() == port;
-        let layer = || Layer::new(self.payload, self.wire_payload);
-        let inside = if is(capwap::DATA_PORT) {
-            capwap::data(layer())
-        } else if is(gtp::USER_PORT) {
-            gtp::user_data(layer())
-        } else {
-            return None;
-        };
+        let is_tunnel = |port| matches!(port, capwap::DATA_PORT | gtp::USER_PORT);
+        let may_be = self.transport == Transport::Udp
+            && (is_tunnel(self.destination.port()) || is_tunnel(self.source.port()))
+            && self.first_of.is_none();
+        if may_be { self.tunnelled_packet() } else { None }
+    }
+
+    #[cold]
+    fn tunnelled_packet(&self) -> Option<Walk<'a>> {
+        let layer = Layer::new(self.payload, self.wire_payload);
+        let is_capwap = [self.destination, self.source].iter().any(|end| end.port() == capwap::DATA_PORT);
+        let inside = if is_capwap { capwap::data(layer) } else { gtp::user_data(layer) };
         match inside.ok()? {
             Walk::Datagram(datagram) => Some(Walk::Datagram(Datagram { tunnelled: true, ..datagram })),
             fragment @ Walk::LaterFragment(_) => Some(fragment),

@@ -7,6 +7,7 @@ use super::{Datagram, Layer, TcpFlags, TcpHeader, Undecoded, Walk};
 use crate::observation::Transport;
 
 /// Walks from the transport header on.
+#[inline]
 pub(super) fn walk(transport: Transport, carrier: Carrier, layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
     match transport {
         Transport::Tcp => tcp(carrier, layer),
@@ -29,6 +30,7 @@ pub(super) fn opaque(transport: Transport, carrier: Carrier, layer: Layer<'_>) -
     })
 }
 
+#[inline]
 fn tcp(carrier: Carrier, mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
     let segment = layer.wire;
     // The flags end at byte 14; a capture that holds them holds all that a flow needs.
@@ -58,6 +60,7 @@ fn tcp(carrier: Carrier, mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
     }))
 }
 
+#[inline]
 fn udp(carrier: Carrier, mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
     let [s0, s1, d0, d1, l0, l1, _, _] = layer.array()?;
     let stated = u32::from(u16::from_be_bytes([l0, l1]));

@@ -25,7 +25,8 @@ impl Clock {
             return false;
         };
         if time > wall {
-            self.steady = self.steady.saturating_add(nanos(time.since(wall).min(LONGEST_STEP)));
+            let step = time.as_nanos().saturating_sub(wall.as_nanos()).unsigned_abs();
+            self.steady = self.steady.saturating_add(step.min(nanos(LONGEST_STEP)));
             if time < self.span_end {
                 self.wall = Some(time);
                 return false;

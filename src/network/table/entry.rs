@@ -105,6 +105,9 @@ impl<T> Cold<T> {
 
     /// Gives the inspection back. Where only reports were seen, it knows nothing that they do not.
     pub(super) fn finish_inspection(&mut self, hot: &Hot, identifier: &mut Identifier) -> bool {
+        if !hot.is_inspected {
+            return false;
+        }
         let inspection = std::mem::take(&mut self.inspection);
         let start = start(&self.flow, hot.client_is_local);
         if self.last_report.is_some() && !hot.saw_payload {

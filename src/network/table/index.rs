@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::entry::{Flows, Hot};
 use super::slab::Slot;
@@ -121,23 +122,29 @@ pub(super) struct Index {
     hasher: FixedState,
     tuples: HashTable<Slot>,
     names: HashTable<Slot>,
+    /// Where the look-up before found its 5-tuple: packets come in runs. Void as soon as flows come or go.
+    latest: Option<Slot>,
 }
 
 impl Index {
     pub(super) fn new(seed: u64) -> Self {
-        Self { hasher: FixedState::with_seed(seed), tuples: HashTable::new(), names: HashTable::new() }
+        let hasher = FixedState::with_seed(seed);
+        Self { hasher, tuples: HashTable::new(), names: HashTable::new(), latest: None }
     }
 
     /// The flow that a packet or report belongs to: one of its owner where there is one, else one that has no owner yet; of several
     /// that are accepted the one that was active last.
     #[inline]
     pub(super) fn find<T>(
-        &self,
+        &mut self,
         flows: &Flows<T>,
         sighting: &Sighting,
         accepts: impl Fn(&Hot) -> bool,
     ) -> Option<Slot> {
-        let mut next = self.head(flows, &sighting.key);
+        let key = &sighting.key;
+        let latest = self.latest.filter(|slot| flows.hot(*slot).is_some_and(|hot| hot.key == *key));
+        let mut next = latest.or_else(|| self.head(flows, key));
+        self.latest = next;
         let mut best = None;
         while let Some(slot) = next {
             let hot = flows.hot(slot)?;
@@ -171,13 +178,17 @@ impl Index {
     /// Makes a flow findable by its ends.
     pub(super) fn insert<T>(&mut self, flows: &mut Flows<T>, slot: Slot) {
         let Some(key) = flows.hot(slot).map(|hot| hot.key) else { return };
-        let Self { hasher, tuples, .. } = self;
-        let hash = |slot: &Slot| flows.hot(*slot).map_or(0, |hot| hasher.hash_one(hot.key));
+        let Self { hasher, tuples, latest, .. } = self;
+        *latest = None;
         let is_it = |slot: &Slot| flows.hot(*slot).is_some_and(|hot| hot.key == key);
-        let next = tuples.find_mut(hash(&slot), is_it).map(|head| std::mem::replace(head, slot));
-        if next.is_none() {
-            tuples.insert_unique(hash(&slot), slot, hash);
-        }
+        let hash = |slot: &Slot| flows.hot(*slot).map_or(0, |hot| hasher.hash_one(hot.key));
+        let next = match tuples.entry(hasher.hash_one(key), is_it, hash) {
+            Entry::Occupied(mut head) => Some(std::mem::replace(head.get_mut(), slot)),
+            Entry::Vacant(place) => {
+                place.insert(slot);
+                None
+            }
+        };
         if let Some(hot) = flows.hot_mut(slot) {
             hot.same_tuple = next;
         }
@@ -185,19 +196,23 @@ impl Index {
 
     /// A flow is no longer found by its ends.
     pub(super) fn remove<T>(&mut self, flows: &mut Flows<T>, slot: Slot) {
+        self.latest = None;
         let Some(hot) = flows.hot_mut(slot) else { return };
         let next = hot.same_tuple.take();
         let key = hot.key;
-        let before = self.chain(flows, &key).take_while(|before| *before != slot).last();
-        if let Some(before) = before.and_then(|before| flows.hot_mut(before)) {
-            if before.same_tuple == Some(slot) {
-                before.same_tuple = next;
-            }
-        } else if let Ok(head) = self.tuples.find_entry(self.hasher.hash_one(key), |head| *head == slot) {
+        // Nearly always the only one of its ends.
+        if let Ok(head) = self.tuples.find_entry(self.hasher.hash_one(key), |head| *head == slot) {
             match next {
                 Some(next) => *head.into_mut() = next,
                 None => drop(head.remove()),
             }
+            return;
+        }
+        let before = self
+            .chain(flows, &key)
+            .find(|before| flows.hot(*before).is_some_and(|before| before.same_tuple == Some(slot)));
+        if let Some(before) = before.and_then(|before| flows.hot_mut(before)) {
+            before.same_tuple = next;
         }
     }
 

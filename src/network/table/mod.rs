@@ -29,7 +29,7 @@ use super::report::TableReport;
 use crate::observation::Timestamp;
 
 pub use self::clock::SPAN;
-pub use self::suspend::Suspended;
+pub use self::suspend::{Snapshot, Suspended};
 
 /// Joins packets and reports into flows, and tells how each one grows.
 ///

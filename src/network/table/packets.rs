@@ -18,9 +18,9 @@ impl<T: Default> FlowTable<T> {
         let wire = u64::from(packet.wire_length);
         self.account.packets = self.account.packets.saturating_add(1);
         self.account.wire_bytes = self.account.wire_bytes.saturating_add(wire);
-        match walk(packet.link_type, &packet.data, packet.wire_length) {
-            Ok(walked) => self.walked(packet, &walked, tell),
-            Err(reason) => self.account.undecoded.of(reason).add(1, wire),
+        match &walk(packet.link_type, &packet.data, packet.wire_length) {
+            Ok(walked) => self.walked(packet, walked, tell),
+            Err(reason) => self.account.undecoded.of(*reason).add(1, wire),
         }
     }
 
@@ -35,6 +35,7 @@ impl<T: Default> FlowTable<T> {
         }
     }
 
+    /// Counts a datagram. Most packets do nothing else: their flow is known, and waits already to be told.
     fn datagram(
         &mut self,
         packet: &Packet,
@@ -42,32 +43,41 @@ impl<T: Default> FlowTable<T> {
         tell: &mut dyn FnMut(FlowUpdate<'_, T>),
     ) {
         let sighting = sighting(packet, datagram);
-        let (slot, began) = if let Some(slot) = self.flow_of(&sighting, datagram, tell) {
-            (slot, false)
-        } else if let Some(slot) = self.begin(packet, datagram, &sighting, tell) {
-            (slot, true)
-        } else {
-            return;
-        };
+        let found = self.flow_of(&sighting, datagram, tell);
+        let began = found.is_none();
+        let Some(slot) = found.or_else(|| self.begin(packet, datagram, &sighting, tell)) else { return };
+        let now = self.clock.now();
         let Some(hot) = self.flows.hot_mut(slot) else { return };
         let outward = sighting.is_outward(hot);
-        hot.last = self.clock.now();
+        hot.last = now;
         hot.count(outward, 1, u64::from(datagram.wire_payload), u64::from(packet.wire_length));
         if let Some(header) = datagram.tcp {
             hot.connection.observe(outward == hot.client_is_local, header);
         }
-        let class = hot.class_now();
-        let finds_owner = hot.finds_owner(packet);
-        // Most packets only count: their flow is known, and waits already to be told.
-        if hot.awaits_telling
+        let only_counts = hot.awaits_telling
             && !began
             && !hot.is_inspected
-            && !finds_owner
+            && !hot.finds_owner(packet)
             && datagram.first_of.is_none()
-            && aging::is_in_place(hot, class, self.clock.steady())
-        {
-            return;
+            && aging::is_in_place(hot, hot.class_now(), self.clock.steady());
+        if !only_counts {
+            self.learn(slot, began, outward, packet, datagram, tell);
         }
+    }
+
+    /// Takes from a datagram what is more than counts.
+    #[inline(never)]
+    fn learn(
+        &mut self,
+        slot: Slot,
+        began: bool,
+        outward: bool,
+        packet: &Packet,
+        datagram: &Datagram<'_>,
+        tell: &mut dyn FnMut(FlowUpdate<'_, T>),
+    ) {
+        let Some(hot) = self.flows.hot(slot) else { return };
+        let (class, finds_owner) = (hot.class_now(), hot.finds_owner(packet));
         if let Some(key) = datagram.fragments() {
             let of = Fragmented { origin: packet.origin, direction: packet.direction, key };
             self.first_fragment(of, slot, outward);
@@ -130,6 +140,7 @@ impl<T: Default> FlowTable<T> {
         Some(slot)
     }
 
+    #[inline(never)]
     fn begin(
         &mut self,
         packet: &Packet,

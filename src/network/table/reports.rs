@@ -94,7 +94,7 @@ impl<T: Default> FlowTable<T> {
     }
 
     /// The flow of the same ends that only packets have shown so far.
-    fn packets_of(&self, report: &FlowReport) -> Option<Slot> {
+    fn packets_of(&mut self, report: &FlowReport) -> Option<Slot> {
         let (local, remote) = (plain(report.local), plain(report.remote));
         let (key, source_is_low) = Key::new(report.origin, report.transport, local, remote);
         let sighting = Sighting { key, source_is_low, direction: Some(Direction::Outbound), pid: report.pid };
@@ -233,7 +233,11 @@ impl<T> Cold<T> {
 fn note<T>(hot: &mut Hot, cold: &mut Cold<T>, report: &FlowReport, totals: Counters, counted: Counters) {
     let counts_frames = report.wire_bytes_out.is_some() || report.wire_bytes_in.is_some();
     hot.counted_by = if counts_frames { CountedBy::Reports } else { CountedBy::ReportsAndFrames };
-    cold.last_report = Some(Box::new(LastReport { time: report.time, totals, counted }));
+    let said = LastReport { time: report.time, totals, counted };
+    match &mut cold.last_report {
+        Some(last) => **last = said,
+        none => *none = Some(Box::new(said)),
+    }
 }
 
 fn totals(report: &FlowReport) -> Counters {

@@ -42,6 +42,7 @@ impl<H, C> Slab<H, C> {
     }
 
     /// Gives a flow a place. `None` after four thousand million of them at once.
+    #[inline]
     pub(super) fn insert(&mut self, hot: H, cold: C) -> Option<Slot> {
         if let Some(slot) = self.vacant.pop() {
             *self.hot_mut(slot)? = hot;

@@ -1,6 +1,7 @@
 //! A table that goes on in another run.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::aging::Class;
 use super::entry::CountedBy;
@@ -12,7 +13,7 @@ use crate::observation::Timestamp;
 
 /// What a table must know to go on in another run: the flows that their producer counts, whose next report will carry everything since they
 /// began.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct Suspended<T> {
     account: TableReport,
     /// The latest time given.
@@ -21,7 +22,7 @@ pub struct Suspended<T> {
     flows: Vec<SuspendedFlow<T>>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct SuspendedFlow<T> {
     flow: Flow,
     tag: T,
@@ -33,58 +34,72 @@ struct SuspendedFlow<T> {
     last_report: LastReport,
 }
 
-impl<T: Default> FlowTable<T> {
-    /// Ends the run. Flows of packets end and are told: what a packet would find in another run is another state of its connection. Flows
-    /// that are reported are given back as they stand, what was not told of them included.
-    pub fn suspend(mut self, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) -> Suspended<T> {
-        let mut flows = Vec::new();
-        for slot in self.in_order_of_beginning() {
-            let Some((hot, cold)) = self.flows.both_mut(slot) else { continue };
-            let Some(last_report) = cold.last_report.as_deref().copied() else {
-                self.end(slot, tell);
-                continue;
-            };
-            flows.push(SuspendedFlow {
-                flow: cold.flow.clone(),
-                tag: std::mem::take(&mut cold.tag),
+/// A table as another run needs it: what [`Suspended`] reads back. It is lent, not copied: there may be a hundred thousand flows.
+#[derive(Debug)]
+pub struct Snapshot<'a, T>(&'a FlowTable<T>);
+
+/// As [`SuspendedFlow`], lent.
+#[derive(Serialize)]
+struct LentFlow<'a, T> {
+    flow: &'a Flow,
+    tag: &'a T,
+    growth: Counters,
+    last: Timestamp,
+    client_is_local: bool,
+    counted_by: CountedBy,
+    last_report: &'a LastReport,
+}
+
+impl<T: Serialize> Serialize for Snapshot<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut whole = serializer.serialize_struct("Suspended", 3)?;
+        whole.serialize_field("account", &self.0.account)?;
+        whole.serialize_field("now", &self.0.clock.now())?;
+        whole.serialize_field("flows", &LentFlows(self.0))?;
+        whole.end()
+    }
+}
+
+struct LentFlows<'a, T>(&'a FlowTable<T>);
+
+impl<T: Serialize> Serialize for LentFlows<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let flows = &self.0.flows;
+        let mut live: Vec<_> = flows.iter().map(|(slot, cold)| (cold.flow.serial, slot)).collect();
+        live.sort_unstable_by_key(|(serial, _)| *serial);
+        serializer.collect_seq(live.into_iter().filter_map(|(_, slot)| {
+            let (hot, cold) = (flows.hot(slot)?, flows.cold(slot)?);
+            Some(LentFlow {
+                flow: &cold.flow,
+                tag: &cold.tag,
                 growth: hot.growth,
                 last: hot.last,
                 client_is_local: hot.client_is_local,
                 counted_by: hot.counted_by,
-                last_report,
-            });
+                last_report: cold.last_report.as_deref()?,
+            })
+        }))
+    }
+}
+
+impl<T: Default> FlowTable<T> {
+    /// Ends the flows of packets, and tells them: what a packet would find in another run is another state of its connection. Flows that are
+    /// reported stand, what was not told of them included, for [`FlowTable::snapshot`].
+    pub fn end_run(&mut self, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
+        for slot in self.in_order_of_beginning() {
+            if self.flows.cold(slot).is_some_and(|cold| cold.last_report.is_none()) {
+                self.end(slot, tell);
+            }
         }
         self.fragments.clear(&mut self.account.undecoded.orphan_fragment);
-        Suspended { account: self.account, now: self.clock.now(), flows }
     }
 
-    /// What [`FlowTable::suspend`] would give back, while the run goes on: for the case that it does not end in good order. Flows of packets
-    /// are not in it.
-    pub fn snapshot(&self) -> Suspended<T>
-    where
-        T: Clone,
-    {
-        let mut live: Vec<_> = self.flows.iter().collect();
-        live.sort_unstable_by_key(|(_, cold)| cold.flow.serial);
-        let flows = live
-            .into_iter()
-            .filter_map(|(slot, cold)| {
-                let hot = self.flows.hot(slot)?;
-                Some(SuspendedFlow {
-                    flow: cold.flow.clone(),
-                    tag: cold.tag.clone(),
-                    growth: hot.growth,
-                    last: hot.last,
-                    client_is_local: hot.client_is_local,
-                    counted_by: hot.counted_by,
-                    last_report: cold.last_report.as_deref().copied()?,
-                })
-            })
-            .collect();
-        Suspended { account: self.account.clone(), now: self.clock.now(), flows }
+    /// What another run needs to go on from here. Flows of packets are not in it.
+    pub fn snapshot(&self) -> Snapshot<'_, T> {
+        Snapshot(self)
     }
 
-    /// Goes on where another run was suspended. How long a flow has been silent counts anew from here.
+    /// Goes on where another run ended. How long a flow has been silent counts anew from here.
     pub fn resume(limits: Limits, suspended: Suspended<T>, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) -> Self {
         let mut table = Self::new(limits);
         table.clock.advance(suspended.now);

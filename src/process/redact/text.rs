@@ -2,11 +2,18 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 
 use super::HIDDEN;
 
 /// The text without its secrets.
 pub(super) fn hide(text: &str) -> Cow<'_, str> {
+    // Nearly every argument of nearly every process has none of the marks; one pass over it says so.
+    if MARKS.as_ref().is_some_and(|marks| !marks.is_match(text)) {
+        return Cow::Borrowed(text);
+    }
     let lower = text.to_ascii_lowercase();
     let mut found = Vec::new();
     user_info(&lower, &mut found);
@@ -32,7 +39,7 @@ pub(super) fn hide(text: &str) -> Cow<'_, str> {
 
 /// `scheme://user:password@host`.
 fn user_info(lower: &str, found: &mut Vec<Range<usize>>) {
-    for (at, mark) in lower.match_indices("://") {
+    for (at, mark) in lower.match_indices(SCHEME_END) {
         let start = at.saturating_add(mark.len());
         let rest = lower.get(start..).unwrap_or_default();
         let end = rest.find(ends_authority).unwrap_or(rest.len());
@@ -59,7 +66,7 @@ fn named_values(lower: &str, found: &mut Vec<Range<usize>>) {
             }
         }
     }
-    for (at, mark) in lower.match_indices("pass:") {
+    for (at, mark) in lower.match_indices(OPENSSL_PASSWORD) {
         let start = at.saturating_add(mark.len());
         let end = end_of_word(lower, start);
         if start < end {
@@ -102,7 +109,7 @@ fn value_of(lower: &str, after: usize, is_header: bool) -> Option<Range<usize>> 
 
 /// `Bearer abc`, `Basic abc`.
 fn schemes(lower: &str, found: &mut Vec<Range<usize>>) {
-    for scheme in ["bearer ", "basic "] {
+    for scheme in CREDENTIAL_SCHEMES {
         for (at, _) in lower.match_indices(scheme) {
             let start = at.saturating_add(scheme.len());
             let end = end_of_word(lower, start);
@@ -139,6 +146,17 @@ fn end_of_word(lower: &str, start: usize) -> usize {
     rest.find(ends).unwrap_or(rest.len()).saturating_add(start)
 }
 
+/// Everything by which the searches above begin, in any case. None where the automaton cannot be built; then each search is made.
+static MARKS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let marks = [SCHEME_END, OPENSSL_PASSWORD].into_iter();
+    let marks = marks.chain(CREDENTIAL_SCHEMES).chain(SECRET_NAMES).chain(HEADER_NAMES).chain(TOKEN_PREFIXES);
+    AhoCorasick::builder().ascii_case_insensitive(true).build(marks).ok()
+});
+
+const SCHEME_END: &str = "://";
+/// As `openssl -passin pass:…` has it.
+const OPENSSL_PASSWORD: &str = "pass:";
+const CREDENTIAL_SCHEMES: [&str; 2] = ["bearer ", "basic "];
 /// Parts of names whose values are secrets, in lower case. `pwd` is left out, since most of all it names a folder.
 pub(super) const SECRET_NAMES: [&str; 17] = [
     "password",

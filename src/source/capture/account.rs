@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::window::{Shortage, Window};
-use crate::observation::{Gap, LinkType, Observation, Origin, Packet, Timestamp};
+use crate::observation::{Gap, LinkType, Origin, Packet, Timestamp};
 use crate::source::packet_tap::{Header, Names, Next};
 use crate::source::{Position, SourceReport};
 
@@ -17,8 +17,6 @@ pub(super) struct Account {
     latest: Option<Timestamp>,
     /// What the last record told of a loss.
     gap: Option<Box<Gap>>,
-    /// The packet of the last record.
-    packet: Option<Packet>,
 }
 
 /// Nothing more can be read; the report says why, unless it is the end of the input.
@@ -28,14 +26,7 @@ pub(super) struct Stop;
 impl Account {
     /// Of a capture that nothing was read of.
     pub(super) fn new(name: Arc<str>, origin: Origin) -> Self {
-        Self {
-            report: SourceReport::new(name),
-            origin,
-            names: Names::default(),
-            latest: None,
-            gap: None,
-            packet: None,
-        }
+        Self { report: SourceReport::new(name), origin, names: Names::default(), latest: None, gap: None }
     }
 
     /// The latest time that was yielded.
@@ -67,34 +58,22 @@ impl Account {
         Stop
     }
 
-    /// What is left of the last record: what was lost before its packet, then the packet.
+    /// What the last record told of a loss.
     #[inline]
-    pub(super) fn next(&mut self) -> Option<Observation> {
-        if let Some(gap) = self.gap.take() {
-            return Some(Observation::Gap(gap));
-        }
-        self.packet.take().map(Observation::Packet)
+    pub(super) fn take_gap(&mut self) -> Option<Box<Gap>> {
+        self.gap.take()
     }
 
-    /// Yields the packet of the record at `at`, without its PKTAP header.
-    #[inline]
-    pub(super) fn packet(&mut self, at: u64, packet: Packet) {
-        if matches!(packet.link_type, LinkType::PKTAP | LinkType::USER2) {
-            return self.tapped(at, packet);
+    /// Counts the packet of the record at `at`, without its PKTAP header where it has one; `None` where nothing stands behind that.
+    pub(super) fn packet(&mut self, at: u64, mut packet: Packet) -> Option<Packet> {
+        if may_be_tapped(packet.link_type) && !self.unwrap(at, &mut packet) {
+            return None;
         }
         self.count(packet.time);
-        self.packet = Some(packet);
+        Some(packet)
     }
 
-    #[cold]
-    fn tapped(&mut self, at: u64, mut packet: Packet) {
-        if self.unwrap(at, &mut packet) {
-            self.count(packet.time);
-            self.packet = Some(packet);
-        }
-    }
-
-    /// Yields a loss of so many packets, which the capture itself tells of.
+    /// Tells of a loss of so many packets, which the capture itself tells of.
     pub(super) fn gap(&mut self, time: Timestamp, lost: u64) {
         self.count(time);
         let source = Arc::clone(&self.report.name);
@@ -123,11 +102,19 @@ impl Account {
         true
     }
 
-    fn count(&mut self, time: Timestamp) {
+    /// Counts an observation of this time.
+    #[inline]
+    pub(super) fn count(&mut self, time: Timestamp) {
         self.report.observations += 1;
         match self.latest {
             Some(latest) if time < latest => self.report.out_of_order += 1,
             _ => self.latest = Some(time),
         }
     }
+}
+
+/// Whether packets of this link type may have a PKTAP header.
+#[inline]
+pub(super) fn may_be_tapped(link_type: LinkType) -> bool {
+    matches!(link_type, LinkType::PKTAP | LinkType::USER2)
 }

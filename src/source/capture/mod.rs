@@ -19,7 +19,6 @@ mod account;
 mod fields;
 mod pcap;
 mod pcapng;
-mod records;
 mod window;
 pub mod write;
 
@@ -32,7 +31,6 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use self::account::Account;
-use self::records::Observations;
 use self::window::{Shortage, Window};
 use super::Source;
 use crate::observation::Origin;
@@ -73,10 +71,10 @@ pub fn open(
     };
     let account = Account::new(name.into(), origin);
     if magic == pcapng::MAGIC {
-        return Ok(Box::new(Observations(pcapng::Reader::new(window, account)?)));
+        return Ok(Box::new(pcapng::Reader::new(window, account)?));
     }
     let format = pcap::Format::of(magic).ok_or(CaptureError::Unrecognised(magic))?;
-    Ok(Box::new(Observations(pcap::Reader::new(window, account, format)?)))
+    Ok(Box::new(pcap::Reader::new(window, account, format)?))
 }
 
 /// Whether an input that begins with these bytes is a capture.

@@ -1,14 +1,12 @@
 //! pcap: one link type, one clock, a header of 16 bytes in front of each frame (draft-ietf-opsawg-pcap).
 
-use bytes::Buf;
+use crate::observation::{Direction, LinkType, Observation, Packet, PacketOwner, Timestamp};
 
-use crate::observation::{Direction, LinkType, Packet, PacketOwner, Timestamp};
-
-use super::account::{Account, Stop};
+use super::account::{Account, Stop, may_be_tapped};
 use super::fields::{ByteOrder, Fields};
-use super::records::Records;
 use super::window::Window;
 use super::{CREDIBLE_LENGTH, CaptureError, LONGEST_FRAME, MAGIC_BYTES};
+use crate::source::{Source, SourceReport};
 
 /// What the magic number says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,25 +90,9 @@ impl Reader {
         Ok(Self { window, account, format, lengths, link_type })
     }
 
-    /// A record that is too long: passed over where its length is credible.
-    fn pass_over(&mut self, at: u64, captured: u32) -> Result<(), Stop> {
-        let what = format!("record length {captured} is over the limit of {LONGEST_FRAME} bytes");
-        if captured > CREDIBLE_LENGTH {
-            return Err(self.account.refuse(at, what));
-        }
-        let record_bytes = self.format.record_header_bytes() as u64 + u64::from(captured);
-        match self.window.skip(record_bytes) {
-            Ok(()) => {
-                self.account.skip(at, what);
-                Ok(())
-            }
-            Err(shortage) => Err(self.account.stop(at, &self.window, record_bytes, shortage)),
-        }
-    }
-}
-
-impl Records for Reader {
-    fn record(&mut self) -> Result<(), Stop> {
+    /// Moves to the frame of the next record, all of which is in the window then; `None` where the record is passed over.
+    #[inline]
+    fn record(&mut self) -> Result<Option<RecordHeader>, Stop> {
         let at = self.window.position();
         let header_bytes = self.format.record_header_bytes();
         let header = match self.window.peek(header_bytes) {
@@ -123,44 +105,91 @@ impl Records for Reader {
         if header.captured > LONGEST_FRAME {
             return self.pass_over(at, header.captured);
         }
-        let captured = header.captured as usize;
-        let record_bytes = header_bytes + captured;
+        let record_bytes = header_bytes + header.captured as usize;
         if let Err(shortage) = self.window.peek(record_bytes) {
             return Err(self.account.stop(at, &self.window, record_bytes as u64, shortage));
         }
-        let mut data = self.window.split(record_bytes);
-        data.advance(header_bytes);
-        let wire_length = header.original.max(header.captured);
+        let wire_length = header.wire_length();
         if wire_length > CREDIBLE_LENGTH {
+            self.window.advance(record_bytes);
             self.account
                 .skip(at, format!("a frame of {wire_length} bytes is over the limit of {CREDIBLE_LENGTH}"));
-            return Ok(());
+            return Ok(None);
         }
-        let packet = Packet {
+        self.window.advance(header_bytes);
+        Ok(Some(header))
+    }
+
+    /// The packet of a record whose frame lies ahead.
+    #[inline]
+    fn packet(&mut self, header: &RecordHeader) -> Packet {
+        Packet {
             time: self.format.clock.time(header.seconds, header.fraction),
             origin: self.account.origin,
             interface: None,
             link_type: self.link_type,
-            wire_length,
-            data,
+            wire_length: header.wire_length(),
+            data: self.window.split(header.captured as usize),
             direction: header.direction,
             owner: PacketOwner::default(),
             flow_id: None,
-        };
-        self.account.packet(at, packet);
-        Ok(())
+        }
     }
 
-    fn position(&self) -> u64 {
-        self.window.position()
+    /// A record that is too long: passed over where its length is credible.
+    #[cold]
+    fn pass_over(&mut self, at: u64, captured: u32) -> Result<Option<RecordHeader>, Stop> {
+        let what = format!("record length {captured} is over the limit of {LONGEST_FRAME} bytes");
+        if captured > CREDIBLE_LENGTH {
+            return Err(self.account.refuse(at, what));
+        }
+        let record_bytes = self.format.record_header_bytes() as u64 + u64::from(captured);
+        match self.window.skip(record_bytes) {
+            Ok(()) => {
+                self.account.skip(at, what);
+                Ok(None)
+            }
+            Err(shortage) => Err(self.account.stop(at, &self.window, record_bytes, shortage)),
+        }
     }
+}
 
-    fn account(&self) -> &Account {
-        &self.account
+impl Iterator for Reader {
+    type Item = Observation;
+
+    fn next(&mut self) -> Option<Observation> {
+        while self.account.report.ended_early.is_none() {
+            let at = self.window.position();
+            let record = self.record();
+            self.account.report.bytes = self.window.position();
+            let Some(header) = record.ok()? else { continue };
+            if may_be_tapped(self.link_type) {
+                let packet = self.packet(&header);
+                self.account.report.bytes = self.window.position();
+                if let Some(packet) = self.account.packet(at, packet) {
+                    return Some(Observation::Packet(packet));
+                }
+                continue;
+            }
+            let packet = self.packet(&header);
+            self.account.report.bytes = self.window.position();
+            self.account.count(packet.time);
+            return Some(Observation::Packet(packet));
+        }
+        None
     }
+}
 
-    fn account_mut(&mut self) -> &mut Account {
-        &mut self.account
+impl Source for Reader {
+    fn report(&self) -> &SourceReport {
+        &self.account.report
+    }
+}
+
+impl RecordHeader {
+    #[inline]
+    fn wire_length(&self) -> u32 {
+        self.original.max(self.captured)
     }
 }
 

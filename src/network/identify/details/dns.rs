@@ -129,7 +129,7 @@ fn read_answer<'a>(message: &'a [u8], cursor: &mut Cursor<'a>, wants_all: bool) 
         }),
         16 => data.u8().map(|length| {
             let length = usize::from(length).min(data.remaining());
-            Answer::Text(String::from_utf8_lossy(data.take(length).unwrap_or_default()).into_owned())
+            Answer::Text(text::replaced(data.take(length).unwrap_or_default()))
         }),
         _ => None,
     };

@@ -95,25 +95,25 @@ fn push_truncated_hash(text: &mut String, values: &[u16], more: &[u16]) {
         text.extend(std::iter::repeat_n('0', 2 * HASH_BYTES));
         return;
     }
-    // Byte by byte and not through `fmt`, which would take as long as the hash itself.
+    // By hand and not through `fmt`, which would take as long as the hash itself.
     let mut list: SmallVec<[u8; 256]> = SmallVec::new();
-    for (part, before_first) in [(values, None), (more, Some(b'_'))] {
+    for (part, before_first) in [(values, b','), (more, b'_')] {
         let mut separator = before_first;
         for value in part {
-            list.extend(separator);
-            let [high, low] = value.to_be_bytes().map(hex);
-            list.extend_from_slice(&high);
-            list.extend_from_slice(&low);
-            separator = Some(b',');
+            let [[first, second], [third, fourth]] = value.to_be_bytes().map(hex);
+            list.extend_from_slice(&[separator, first, second, third, fourth]);
+            separator = b',';
         }
     }
-    let hash = Sha256::digest(&list);
+    // Nothing stands before the first value.
+    let list = list.get(1..).unwrap_or_default();
+    let hash = Sha256::digest(list);
     text.extend(hash.iter().take(HASH_BYTES).copied().flat_map(hex).map(char::from));
 }
 
 /// The two hex digits of a byte.
 fn hex(byte: u8) -> [u8; 2] {
-    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+    let digit = |nibble: u8| b'0' + nibble + u8::from(nibble > 9) * (b'a' - b'0' - 10);
     [digit(byte >> 4), digit(byte & 0x0f)]
 }
 

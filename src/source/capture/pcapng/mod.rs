@@ -11,11 +11,11 @@ use self::blocks::{Captured, Interface, Malformed, Notes, Process, Statistics};
 use self::layout::{BYTE_ORDER_MARK, LONGEST_BLOCK, MOST_INTERFACES, MOST_PROCESSES, kind};
 use super::account::{Account, Stop};
 use super::fields::{ByteOrder, Fields};
-use super::records::Records;
 use super::window::Window;
 use super::{CREDIBLE_LENGTH, CaptureError, LONGEST_FRAME, MAGIC_BYTES};
 use crate::cursor::Cursor;
-use crate::observation::{Packet, PacketOwner, Timestamp};
+use crate::observation::{Observation, Packet, PacketOwner, Timestamp};
+use crate::source::{Source, SourceReport};
 
 /// The first block's type, the same in both byte orders.
 pub(super) const MAGIC: [u8; MAGIC_BYTES] = kind::SECTION_HEADER.to_be_bytes();
@@ -25,6 +25,8 @@ pub(super) struct Reader {
     window: Window,
     account: Account,
     section: Section,
+    /// The packet of a block that told of a loss as well.
+    behind_gap: Option<Packet>,
 }
 
 /// What holds until the next section header. An interface or process whose block could not be read keeps its number.
@@ -48,7 +50,45 @@ impl Reader {
     pub(super) fn new(mut window: Window, account: Account) -> Result<Self, CaptureError> {
         let order =
             byte_order(window.peek(SHORTEST_BLOCK as usize)?).ok_or(CaptureError::Unrecognised(MAGIC))?;
-        Ok(Self { window, account, section: Section::new(order) })
+        Ok(Self { window, account, section: Section::new(order), behind_gap: None })
+    }
+
+    /// Reads the next block, which may hold no packet. What it tells of a loss goes before its packet.
+    fn block(&mut self) -> Result<Option<Packet>, Stop> {
+        let block = self.block_header()?;
+        let order = self.section.order;
+        match block.kind {
+            kind::ENHANCED_PACKET | kind::SIMPLE_PACKET | kind::PACKET => {
+                let parsed =
+                    self.whole(block)?.and_then(|bytes| Ok((Captured::parse(&bytes, order)?, bytes)));
+                if let Some((captured, bytes)) = self.counted(block, parsed) {
+                    return Ok(self.packet(block, &captured, bytes));
+                }
+            }
+            kind::INTERFACE_DESCRIPTION => {
+                let parsed = self.whole(block)?.and_then(|bytes| Interface::parse(&bytes, order));
+                let interface = self.counted(block, parsed);
+                self.add_interface(block, interface);
+            }
+            kind::PROCESS_INFORMATION => {
+                let parsed = self.whole(block)?.and_then(|bytes| Process::parse(&bytes, order));
+                let process = self.counted(block, parsed);
+                self.add_process(block, process);
+            }
+            kind::INTERFACE_STATISTICS => {
+                let parsed = self.whole(block)?.and_then(|bytes| Statistics::parse(&bytes, order));
+                if let Some(statistics) = self.counted(block, parsed) {
+                    self.losses(block, &statistics);
+                }
+            }
+            kind::SECTION_HEADER => {
+                self.check_version(block)?;
+                self.pass_over(block)?;
+            }
+            // Names, secrets, journals, custom blocks and whatever is invented next.
+            _ => self.pass_over(block)?,
+        }
+        Ok(None)
     }
 
     /// Type and length of the next block. A section header begins the new section here, since its own length is in the order that it states.
@@ -148,9 +188,9 @@ impl Reader {
         }
     }
 
-    /// The packet of a whole block.
+    /// The packet of a whole block, where it can be told.
     #[inline]
-    fn packet(&mut self, block: Block, captured: &Captured, bytes: Bytes) {
+    fn packet(&mut self, block: Block, captured: &Captured, bytes: Bytes) -> Option<Packet> {
         let mut data = bytes;
         data.advance(captured.offset);
         data.truncate(captured.length);
@@ -159,7 +199,7 @@ impl Reader {
             let (number, known) = (captured.interface, self.section.interfaces.len());
             self.account
                 .skip(block.at, format!("a packet names interface {number}, and {known} are described"));
-            return;
+            return None;
         };
         let time = match captured.ticks {
             Some(ticks) => interface.clock.time(ticks),
@@ -168,7 +208,7 @@ impl Reader {
         };
         let Some(time) = time else {
             self.account.skip(block.at, "a time lies outside 1677 to 2262");
-            return;
+            return None;
         };
         if captured.ticks.is_none() {
             data.truncate(interface.snapshot_length);
@@ -178,14 +218,14 @@ impl Reader {
             let length = data.len();
             self.account
                 .skip(block.at, format!("record length {length} is over the limit of {LONGEST_FRAME} bytes"));
-            return;
+            return None;
         }
         if wire_length > CREDIBLE_LENGTH {
             self.account.skip(
                 block.at,
                 format!("a frame of {wire_length} bytes is over the limit of {CREDIBLE_LENGTH}"),
             );
-            return;
+            return None;
         }
         let process = self.section.process(captured.notes.process);
         let effective = self.section.process(captured.notes.effective_process);
@@ -209,7 +249,7 @@ impl Reader {
         if let Some(dropped) = captured.notes.dropped {
             self.account.gap(time, dropped);
         }
-        self.account.packet(block.at, packet);
+        self.account.packet(block.at, packet)
     }
 
     /// Counts the numbers of processes that no block has; the packet is yielded without them.
@@ -242,54 +282,32 @@ impl Reader {
     }
 }
 
-impl Records for Reader {
-    fn record(&mut self) -> Result<(), Stop> {
-        let block = self.block_header()?;
-        let order = self.section.order;
-        match block.kind {
-            kind::ENHANCED_PACKET | kind::SIMPLE_PACKET | kind::PACKET => {
-                let parsed =
-                    self.whole(block)?.and_then(|bytes| Ok((Captured::parse(&bytes, order)?, bytes)));
-                if let Some((captured, bytes)) = self.counted(block, parsed) {
-                    self.packet(block, &captured, bytes);
-                }
-            }
-            kind::INTERFACE_DESCRIPTION => {
-                let parsed = self.whole(block)?.and_then(|bytes| Interface::parse(&bytes, order));
-                let interface = self.counted(block, parsed);
-                self.add_interface(block, interface);
-            }
-            kind::PROCESS_INFORMATION => {
-                let parsed = self.whole(block)?.and_then(|bytes| Process::parse(&bytes, order));
-                let process = self.counted(block, parsed);
-                self.add_process(block, process);
-            }
-            kind::INTERFACE_STATISTICS => {
-                let parsed = self.whole(block)?.and_then(|bytes| Statistics::parse(&bytes, order));
-                if let Some(statistics) = self.counted(block, parsed) {
-                    self.losses(block, &statistics);
-                }
-            }
-            kind::SECTION_HEADER => {
-                self.check_version(block)?;
-                self.pass_over(block)?;
-            }
-            // Names, secrets, journals, custom blocks and whatever is invented next.
-            _ => self.pass_over(block)?,
+impl Iterator for Reader {
+    type Item = Observation;
+
+    fn next(&mut self) -> Option<Observation> {
+        if let Some(packet) = self.behind_gap.take() {
+            return Some(Observation::Packet(packet));
         }
-        Ok(())
+        while self.account.report.ended_early.is_none() {
+            let block = self.block();
+            self.account.report.bytes = self.window.position();
+            let packet = block.ok()?;
+            if let Some(gap) = self.account.take_gap() {
+                self.behind_gap = packet;
+                return Some(Observation::Gap(gap));
+            }
+            if let Some(packet) = packet {
+                return Some(Observation::Packet(packet));
+            }
+        }
+        None
     }
+}
 
-    fn position(&self) -> u64 {
-        self.window.position()
-    }
-
-    fn account(&self) -> &Account {
-        &self.account
-    }
-
-    fn account_mut(&mut self) -> &mut Account {
-        &mut self.account
+impl Source for Reader {
+    fn report(&self) -> &SourceReport {
+        &self.account.report
     }
 }
 
