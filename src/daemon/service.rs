@@ -192,6 +192,7 @@ impl Service {
         let settings = candidate.engine.clone();
         let taken = self.desk.mailbox.change(move |engine, _| engine.set_settings(settings)).await;
         taken.ok_or("the engine did not answer")?;
+        self.desk.vitals.history.set_privacy(candidate.engine.privacy.clone());
         let changed = self.configuration.accept(candidate);
         self.desk.vitals.notes().configured = Some(jiff::Timestamp::now().to_string());
         Ok(changed)

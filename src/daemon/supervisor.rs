@@ -57,7 +57,7 @@ pub(super) async fn supervise(
     let accepted = Accepted::default();
     let mut sinks = Sinks::new(Arc::clone(&spool), state.join("dead-letters"), host.clone());
     sinks.apply(&configuration.config().delivery).await?;
-    let history = History::new(journal);
+    let history = History::new(journal, engine.privacy().clone())?;
     let configured = Some(jiff::Timestamp::now().to_string());
     let vitals = Vitals {
         began: Instant::now(),
