@@ -16,7 +16,7 @@ readonly DEPLOYMENT_TARGET=13.0
 # Where Debian keeps the sources of several recent compilers side by side.
 readonly SUITE=trixie-backports
 # Part of the stamp: raise it when the way in which the library is built changes.
-readonly RECIPE=1
+readonly RECIPE=2
 
 main() {
   repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -115,7 +115,8 @@ EOF
   echo "darwin-setup: building the standard library $version for $1" >&2
   (
     cd "$crate"
-    RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$source/library CARGO_TARGET_DIR=$crate/target \
+    # What is shipped is optimised as one program, for which the compiler looks for the library's bitcode; cargo leaves it out by default.
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Cembed-bitcode=yes __CARGO_TESTS_ONLY_SRC_ROOT=$source/library CARGO_TARGET_DIR=$crate/target \
       cargo build --quiet --release -Zbuild-std=std,panic_abort,test --target "$1"
   )
   cp "$crate/target/$1/release/deps/"lib*.rlib "$libraries/"

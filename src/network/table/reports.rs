@@ -14,16 +14,26 @@ use crate::network::protocol::{Evidence, Protocol};
 use crate::observation::{Direction, FlowReport, FlowState, Timestamp};
 
 /// What a producer said last about a flow.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct LastReport {
     time: Timestamp,
     /// Its counters.
     totals: Counters,
-    /// How much of what the producer counts has been counted: more than `totals` where packets were ahead of the reports.
-    counted: Counters,
+    /// How much of what the producer counts has been counted, where that is more than `totals`: packets were ahead of the reports. Seldom so,
+    /// and there may be a hundred thousand flows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    counted: Option<Box<Counters>>,
 }
 
 impl LastReport {
+    fn new(time: Timestamp, totals: Counters, counted: Counters) -> Self {
+        Self { time, totals, counted: (counted != totals).then(|| Box::new(counted)) }
+    }
+
+    fn counted(&self) -> Counters {
+        self.counted.as_deref().copied().unwrap_or(self.totals)
+    }
+
     fn has_less_in(&self, totals: Counters) -> bool {
         !self.totals.beyond(totals).is_zero()
     }
@@ -78,10 +88,11 @@ impl<T: Default> FlowTable<T> {
 
     fn count(&mut self, slot: Slot, report: &FlowReport, totals: Counters) {
         let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
-        let Some(last) = cold.last_report.as_deref().copied() else { return };
+        let Some(last) = cold.last_report.as_deref() else { return };
         let counted = if !last.has_less_in(totals) {
-            hot.growth += totals.beyond(last.counted);
-            last.counted.most(totals)
+            let before = last.counted();
+            hot.growth += totals.beyond(before);
+            before.most(totals)
         } else if report.time <= last.time {
             self.account.stale_reports = self.account.stale_reports.saturating_add(1);
             return;
@@ -233,7 +244,7 @@ impl<T> Cold<T> {
 fn note<T>(hot: &mut Hot, cold: &mut Cold<T>, report: &FlowReport, totals: Counters, counted: Counters) {
     let counts_frames = report.wire_bytes_out.is_some() || report.wire_bytes_in.is_some();
     hot.counted_by = if counts_frames { CountedBy::Reports } else { CountedBy::ReportsAndFrames };
-    let said = LastReport { time: report.time, totals, counted };
+    let said = LastReport::new(report.time, totals, counted);
     match &mut cold.last_report {
         Some(last) => **last = said,
         none => *none = Some(Box::new(said)),
