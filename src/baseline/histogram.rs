@@ -247,7 +247,7 @@ impl TryFrom<Stored> for Histogram {
         if halvings > MOST_HALVINGS || occupied.count_ones() as usize != quanta.len() {
             return Err(Unsound);
         }
-        let mut histogram = Self { day, quanta, halvings, unjudged, ..Self::default() };
+        let mut histogram = Self { halvings, day, unjudged, quanta, ..Self::default() };
         histogram.occupy(occupied);
         histogram.sum_up();
         Ok(histogram)
