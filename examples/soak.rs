@@ -249,6 +249,7 @@ impl Rig {
             resumed: Vec::new(),
             sources: Sources::default(),
             watch: tidemark::source::live::SourceWatch::default(),
+            effort: None,
         };
         let over = Arc::new(AtomicBool::new(false));
         let sampler = {

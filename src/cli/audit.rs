@@ -10,14 +10,16 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::config::ServiceSetup;
+use super::controls::Controls;
 use super::run::DEFAULT_STATE;
 use super::{Code, Failure};
 use crate::alert::Alert;
 use crate::daemon::{ARCHIVE_FOLDER, Client, Request, STATUS_FILE};
+use crate::journal::{self, Entries};
 
 /// Collects what an auditor asks of this Mac into a new folder: the status with its coverage, the configuration and whose word each value is, the
-/// exceptions, what was found (accepted findings included), the techniques as a layer for ATT&CK Navigator, the program's and the configuration's hashes, and
-/// a manifest over all of it, which `shasum -a 256 -c MANIFEST.sha256` checks.
+/// exceptions, what was found (accepted findings included), the scripting hosts, launchd jobs, shortcuts and MDM scripts that used the network and who approved
+/// each, the techniques as a layer for ATT&CK Navigator, the program's and the configuration's hashes, and a manifest over all of it, which `shasum -a 256 -c MANIFEST.sha256` checks.
 ///
 /// Example:
 ///   sudo tidemark audit ~/audit-2026-11 --config tidemark.toml
@@ -60,6 +62,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     folder.write("findings.ndjson", &findings)?;
     let alerts: Vec<Alert> = findings.lines().filter_map(|line| Alert::read(line).ok()).collect();
     folder.write("navigator.json", &format!("{:#}\n", navigator(&alerts)))?;
+    let mut controls = Controls::default();
+    let flows = Entries::of(&args.state.join(journal::FOLDER))
+        .map_err(|error| Failure::new(Code::NoInput, format!("the history cannot be read: {error}")))?;
+    for entry in flows {
+        controls.take(&entry, &exceptions);
+    }
+    folder.write("controls.ndjson", &lines(controls.documents(&exceptions).into_iter()))?;
+    folder.write("controls.md", &controls.page(&exceptions))?;
     let program = std::env::current_exe().ok();
     let watched = program.iter().map(PathBuf::as_path).chain(layers.files());
     folder.write("integrity.ndjson", &lines(watched.map(integrity)))?;
@@ -67,10 +77,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     folder.seal()?;
     writeln!(
         anstream::stdout().lock(),
-        "{}: {} findings, {} exceptions",
+        "{}: {} findings, {} exceptions, {} controls",
         args.folder.display(),
         alerts.len(),
-        exceptions.len()
+        exceptions.len(),
+        controls.len()
     )?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::run::DEFAULT_STATE;
 use super::{Code, Failure};
 use crate::alert::bytes_in_words;
 use crate::journal::{Entries, Entry, FOLDER};
+use crate::network::Protocol;
 use crate::observation::Timestamp;
 
 /// Prints the flows that ended on this Mac, the earliest first: what else did the program of an alert talk to, and who else talked to that server?
@@ -139,7 +140,7 @@ fn line(entry: &Entry) -> String {
     let subject =
         entry.program.as_ref().map_or("no process".to_owned(), |program| program.subject.to_string());
     let pid = entry.pid.map_or(String::new(), |pid| format!("[{pid}]"));
-    let protocol = entry.protocol.map_or("unknown", |protocol| protocol.label());
+    let protocol = entry.protocol.map_or("unknown", Protocol::label);
     let server = match (&entry.proxied_to, &entry.server_name) {
         (Some(host), _) => format!("{host} through {}", entry.remote),
         (None, Some(name)) => format!("{name} ({})", entry.remote),

@@ -9,6 +9,7 @@ mod backtest;
 mod baseline;
 mod calibrate;
 mod config;
+mod controls;
 mod coverage;
 mod doctor;
 mod evidence;

@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let layers = args.service.layers();
     let (configuration, settings) =
         Configuration::load(layers).map_err(|error| Failure::new(Code::Config, error))?;
-    let Opened { stream, sources, watch } = SourceName::open(&args.source, args.pace)?;
+    let Opened { stream, sources, watch, effort } = SourceName::open(&args.source, args.pace)?;
     let opened = state::open(&args.state.join(BASELINES))?;
     let learnt = Learnt::of(&opened);
     let store = opened.store;
@@ -71,6 +71,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         resumed: verdicts,
         sources,
         watch,
+        effort,
     };
     let tally = daemon::run(stream, engine, wiring).map_err(|error| Failure::new(Code::Io, error))?;
     tracing::info!(observations = tally.observations, "stopped");
@@ -105,5 +106,4 @@ pub(super) fn host_name() -> String {
 /// Where a LaunchDaemon keeps what it must not lose.
 pub(super) const DEFAULT_STATE: &str = "/Library/Application Support/Tidemark/State";
 
-/// The store's folder has one to itself: a store that cannot be read is set aside as a whole, and the spool must not go with it.
-pub(super) const BASELINES: &str = "baselines";
+pub(super) use crate::daemon::BASELINES;

@@ -9,7 +9,7 @@ use super::inputs;
 use super::{Code, Failure};
 use crate::daemon::Sources;
 use crate::observation::{Observation, Timestamp};
-use crate::source::live::{Live, SourceWatch, follow};
+use crate::source::live::{EffortCell, Live, SourceWatch, follow};
 use crate::source::{Merged, OpenOptions, Origins, WithUsers, ladder, login_name, open};
 
 /// `--source`.
@@ -33,6 +33,8 @@ pub(super) struct Opened {
     pub(super) sources: Sources,
     /// How each does that is begun anew when it ends.
     pub(super) watch: SourceWatch,
+    /// How hard they are to try, where they can try less.
+    pub(super) effort: Option<EffortCell>,
 }
 
 /// What a source gives, for a thread of its own.
@@ -96,7 +98,7 @@ impl SourceName {
             Some(factor) => Box::new(Paced { inner: recorded, factor, began: None }),
             None => Box::new(recorded),
         };
-        Ok(Opened { stream, sources: sources_told, watch: SourceWatch::default() })
+        Ok(Opened { stream, sources: sources_told, watch: SourceWatch::default(), effort: None })
     }
 
     fn followed(&self) -> Option<&PathBuf> {
@@ -153,7 +155,8 @@ fn opened_live() -> Result<Opened, Failure> {
         blind_spots: coverage.blind_spots().map(str::to_owned).collect(),
         ..Sources::default()
     };
-    Ok(opened(live, sources))
+    let effort = Some(live.effort());
+    Ok(Opened { effort, ..opened(live, sources) })
 }
 
 fn opened_followed(paths: &[&PathBuf], sources: Sources) -> Result<Opened, Failure> {
@@ -166,7 +169,7 @@ fn opened_followed(paths: &[&PathBuf], sources: Sources) -> Result<Opened, Failu
 
 fn opened(live: Live, sources: Sources) -> Opened {
     let watch = live.watch();
-    Opened { stream: Box::new(WithUsers::new(live, login_name)), sources, watch }
+    Opened { stream: Box::new(WithUsers::new(live, login_name)), sources, watch, effort: None }
 }
 
 fn keep(live: &mut Live, path: &Path) -> Result<(), Failure> {

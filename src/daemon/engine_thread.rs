@@ -27,7 +27,7 @@ pub(super) fn walk(
     let mut verdicts = Vec::new();
     engine.keep_ended(history.is_kept());
     loop {
-        match next(observed, &mut intake, history, keeper.as_ref().and_then(Keeper::due_in)) {
+        match next(observed, &mut intake, keeper.as_ref().and_then(Keeper::due_in)) {
             Next::Observed(observation) => {
                 engine.observe(&observation, &mut verdicts);
                 if let Some(now) = engine.now()
@@ -66,7 +66,7 @@ pub(super) fn walk(
     intake.take(&mut verdicts);
     intake.commit();
     history.take(&mut engine);
-    history.write();
+    history.finish();
     let lost = intake.give_up();
     if let (Some(keeper), Some(checkpoint)) = (keeper, checkpoint) {
         keeper.finish(checkpoint)?;
@@ -84,7 +84,7 @@ enum Next {
 
 /// The next message; before the engine would wait for one, what it said is spooled, and it pauses once, so that a stream of observations wakes
 /// it a hundred times a second and not with each of them. It waits no longer than until the next checkpoint.
-fn next(observed: &Receiver<Message>, intake: &mut Intake, history: &History, due: Option<Duration>) -> Next {
+fn next(observed: &Receiver<Message>, intake: &mut Intake, due: Option<Duration>) -> Next {
     let of = |message| match message {
         Message::Observed(observation) => Next::Observed(observation),
         Message::Wake => Next::Due,
@@ -98,7 +98,6 @@ fn next(observed: &Receiver<Message>, intake: &mut Intake, history: &History, du
     if intake.is_waiting() {
         intake.commit();
     }
-    history.write();
     thread::sleep(GATHER);
     loop {
         if intake.is_waiting() {

@@ -11,6 +11,7 @@ use super::vitals::Status;
 use crate::detect::Digest;
 use crate::exceptions::{Due, EXPIRES_SOON_DAYS};
 use crate::observation::Timestamp;
+use crate::source::live::Effort;
 
 /// Why a health event is sent.
 #[derive(Clone, Copy)]
@@ -37,6 +38,14 @@ pub(super) enum Occasion<'a> {
         source: &'a str,
         restarts: u64,
     },
+    /// Sources try less than before, or more.
+    Effort {
+        less: bool,
+        effort: Effort,
+        why: Option<&'a str>,
+    },
+    /// Somebody else could change tidemark, or did.
+    Tampered(&'a str),
     /// A part failed.
     Failed {
         part: &'a str,
@@ -90,6 +99,15 @@ pub(super) fn event(occasion: &Occasion<'_>, status: &Status, now: jiff::Timesta
         Occasion::SourceBack { source, restarts } => {
             ("source_back", "info", format!("source {source} observes again, after {restarts} losses"))
         }
+        Occasion::Effort { less: true, effort, why } => (
+            "effort_reduced",
+            "medium",
+            format!("the daemon {}: {}", why.unwrap_or("is over its budget"), effort.reduced()),
+        ),
+        Occasion::Effort { less: false, effort, .. } => {
+            ("effort_restored", "info", format!("sources try harder again: {}", effort.reduced()))
+        }
+        Occasion::Tampered(what) => ("tampered", "high", (*what).to_owned()),
         Occasion::Failed { part, what } => ("failed", "high", format!("{part}: {what}")),
     };
     let rest = json!({ "status": vital(status) });
@@ -256,6 +274,8 @@ mod tests {
             Occasion::ReloadRefused(&"\\".repeat(5_000)),
             Occasion::SourceLost { source: "packet_tap", why: &"\"".repeat(5_000), restarts: u64::MAX },
             Occasion::SourceBack { source: "packet_tap", restarts: u64::MAX },
+            Occasion::Effort { less: true, effort: Effort::Least, why: Some("uses much") },
+            Occasion::Tampered(&"/a/long/path".repeat(500)),
             Occasion::Failed { part: "engine", what: &"x".repeat(5_000) },
         ] {
             let line = event(&occasion, &status, now);

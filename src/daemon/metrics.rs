@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::control::Desk;
 use super::vitals::{Snapshot, Status};
-use crate::source::live::Condition;
+use crate::source::live::{Condition, Effort};
 
 /// The socket's name in the state's folder.
 pub const SOCKET: &str = "metrics.sock";
@@ -137,6 +137,12 @@ pub fn render(status: &Status) -> String {
     for (name, source) in sources {
         family.of(&[("source", name)], source.restarts);
     }
+    let effort = status.strain.as_ref().map_or(Effort::Full, |strain| strain.effort);
+    text.gauge("effort_reduced_steps", "Steps by which sources try less than they can; 0 at full effort.")
+        .is(effort as u8);
+    text.counter("packets_passed_over_total", "Packets that were not looked into, to keep the budget.")
+        .is(status.packets_passed_over);
+    text.gauge("tampered", "Files that somebody else could change, or did.").is(status.tampered.len());
     if let Some(engine) = &status.engine {
         engine_metrics(&mut text, engine);
     }

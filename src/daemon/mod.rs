@@ -23,9 +23,11 @@ mod checkpoint;
 mod control;
 mod engine_thread;
 mod forget;
+mod governor;
 mod health;
 mod history;
 mod intake;
+mod integrity;
 mod mailbox;
 mod metrics;
 mod reload;
@@ -42,6 +44,7 @@ mod vitals;
 pub use accepted::AcceptedStatus;
 pub use control::{Client, ControlError, Request, SOCKET as CONTROL_SOCKET};
 pub use health::test_event;
+pub use integrity::faults as integrity_faults;
 pub use metrics::{SOCKET as METRICS_SOCKET, render as render_metrics};
 pub use reload::{Configuration, engine_settings};
 pub use resources::Usage;
@@ -58,7 +61,7 @@ use crate::journal::Journal;
 use crate::observation::Observation;
 use crate::sink::SinkError;
 use crate::sink::spool::SpoolError;
-use crate::source::live::SourceWatch;
+use crate::source::live::{EffortCell, SourceWatch};
 use thiserror::Error;
 
 /// Why the daemon ended otherwise than by a signal or the end of its source.
@@ -113,6 +116,8 @@ pub struct Wiring {
     pub sources: Sources,
     /// How each source does that is begun anew when it ends.
     pub watch: SourceWatch,
+    /// How hard they are to try; `None` where none of them can try less.
+    pub effort: Option<EffortCell>,
 }
 
 /// What was remembered of this Mac when the daemon began. Whoever removes a store hopes for a fortnight in which nothing is told, so its
@@ -146,6 +151,9 @@ enum Message {
     Stop,
 }
 
+/// The name of the store's folder in the state's folder. It has one to itself: a store that cannot be read is set aside as a whole, and the spool must
+/// not go with it.
+pub const BASELINES: &str = "baselines";
 /// The name of the spool's folder in the state's folder.
 pub const SPOOL_FOLDER: &str = "spool";
 /// The name of the folder in the state's folder where findings are kept.

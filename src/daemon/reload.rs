@@ -54,6 +54,13 @@ impl Configuration {
         &self.effective.config
     }
 
+    /// The files of it that are there or may be, exceptions included.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self.seen.iter().map(|seen| seen.path.clone()).collect();
+        files.extend(self.effective.config.exceptions.directory.clone());
+        files
+    }
+
     /// Whether a file of it changed since this was last asked.
     pub(super) fn has_changed(&mut self) -> bool {
         let now = look(&self.layers, &self.effective.config);

@@ -4,14 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::STATUS_FILE;
 use super::control::{Desk, ReloadRequest};
+use super::governor::Governor;
 use super::health::{self, Occasion};
+use super::integrity::{Program, faults};
 use super::reload::Configuration;
+use super::resources;
 use super::sinks::Sinks;
 use super::sources::{News, SourceLog};
-use super::vitals::Snapshot;
+use super::vitals::{Snapshot, Strain};
+use super::{BASELINES, STATUS_FILE};
 use crate::sink::spool::{Queue, Spool};
+use crate::source::live::{Effort, EffortCell};
 
 /// See the module.
 pub(super) struct Service {
@@ -24,6 +28,14 @@ pub(super) struct Service {
     /// The sinks that were refused when last looked at.
     refused: Vec<String>,
     sources: SourceLog,
+    /// How hard sources are to try; `None` where none can try less.
+    effort: Option<EffortCell>,
+    governor: Governor,
+    /// The program as it was when it was first looked at, at the start.
+    program: Option<Program>,
+    state: PathBuf,
+    /// What was said of who could change something, or did.
+    tampered: Vec<String>,
     /// What the engine said last.
     latest: Option<Snapshot>,
     /// When the status file was written, and why a person should have looked then.
@@ -37,6 +49,7 @@ impl Service {
         sinks: Sinks,
         configuration: Configuration,
         desk: Desk,
+        effort: Option<EffortCell>,
     ) -> Self {
         Self {
             status: state.join(STATUS_FILE),
@@ -46,6 +59,11 @@ impl Service {
             desk,
             refused: Vec::new(),
             sources: SourceLog::default(),
+            effort,
+            governor: Governor::new(),
+            program: None,
+            state: state.to_owned(),
+            tampered: Vec::new(),
             latest: None,
             written: None,
         }
@@ -78,6 +96,7 @@ impl Service {
                 }
             }
         }
+        self.govern();
         self.latest = self.desk.mailbox.ask(|engine| Snapshot::of(engine, SUBJECTS_TOLD)).await;
         let reasons = self.desk.vitals.status(self.latest.clone()).reasons;
         let due = self
@@ -88,6 +107,49 @@ impl Service {
             self.write_status();
             self.written = Some((Instant::now(), reasons));
         }
+    }
+
+    /// Has sources try less where the budget is exceeded, and more where it is not.
+    fn govern(&mut self) {
+        let Some(effort) = &self.effort else { return };
+        let budget = self.configuration.config().daemon.budget();
+        let now = self.desk.vitals.began.elapsed();
+        let changed = self.governor.sample(now, resources::usage(), budget);
+        let excess = self.governor.excess().map(str::to_owned);
+        if let Some(next) = changed {
+            let before = effort.read();
+            effort.set(next);
+            tracing::warn!(?before, ?next, "sources try otherwise than before");
+            self.tell(&Occasion::Effort { less: next > before, effort: next, why: excess.as_deref() });
+        }
+        let effort = self.governor.effort();
+        self.desk.vitals.notes().strain = match (effort, excess) {
+            (Effort::Full, None) => None,
+            (effort, excess) => Some(Strain { effort, excess }),
+        };
+    }
+
+    /// Looks at who could change what the daemon is and is told, and whether somebody did; says what is new of it.
+    pub(super) async fn look_for_changes(&mut self) {
+        let program = self.program.take();
+        // Reading a program of some tens of megabytes is no work for a thread that others wait for.
+        let looked = tokio::task::spawn_blocking(move || match program {
+            Some(program) => (program.change(), Some(program)),
+            None => (None, Program::running()),
+        });
+        let (changed, program) = looked.await.unwrap_or_default();
+        self.program = program;
+        let mut paths = self.configuration.files();
+        paths.extend(self.program.as_ref().map(|program| program.path().to_owned()));
+        paths.extend([self.state.clone(), self.state.join(BASELINES)]);
+        let mut found = faults(paths.iter().map(PathBuf::as_path));
+        found.extend(changed);
+        for what in found.iter().filter(|what| !self.tampered.contains(what)) {
+            tracing::error!(what, "somebody else could change tidemark, or did");
+            self.tell(&Occasion::Tampered(what));
+        }
+        self.desk.vitals.notes().tampered.clone_from(&found);
+        self.tampered = found;
     }
 
     pub(super) fn write_status(&self) {
@@ -116,6 +178,7 @@ impl Service {
                 self.tell(&Occasion::ReloadRefused(why));
             }
         }
+        self.look_for_changes().await;
         if let Some(asked) = asked {
             // Whoever asked may have gone.
             let _ = asked.send(done);
@@ -129,6 +192,7 @@ impl Service {
         let settings = candidate.engine.clone();
         let taken = self.desk.mailbox.change(move |engine, _| engine.set_settings(settings)).await;
         taken.ok_or("the engine did not answer")?;
+        self.desk.vitals.history.set_privacy(candidate.engine.privacy.clone());
         let changed = self.configuration.accept(candidate);
         self.desk.vitals.notes().configured = Some(jiff::Timestamp::now().to_string());
         Ok(changed)

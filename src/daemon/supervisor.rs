@@ -9,13 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{broadcast, mpsc};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, interval_at};
 
 use super::accepted::{Accepted, Calendar};
 use super::checkpoint::Keeper;
-use super::control::{self, Desk};
+use super::control::{self, Desk, ReloadRequest};
 use super::engine_thread::walk;
 use super::forget::{Renewal, Traces};
 use super::health::{self, Occasion};
@@ -48,6 +48,7 @@ pub(super) async fn supervise(
         mut resumed,
         sources,
         watch,
+        effort,
     } = wiring;
     let spool = Spool::open(&state.join(SPOOL_FOLDER), configuration.config().delivery.caps())?;
     let spool_watch = spool.watch();
@@ -56,13 +57,14 @@ pub(super) async fn supervise(
     let accepted = Accepted::default();
     let mut sinks = Sinks::new(Arc::clone(&spool), state.join("dead-letters"), host.clone());
     sinks.apply(&configuration.config().delivery).await?;
-    let history = History::new(journal);
+    let history = History::new(journal, engine.privacy().clone())?;
     let configured = Some(jiff::Timestamp::now().to_string());
     let vitals = Vitals {
         began: Instant::now(),
         host: Arc::from(host.as_str()),
         watch: spool_watch,
         watched: watch,
+        effort: effort.clone(),
         sinks: sinks.states(),
         lost: lost.clone(),
         accepted: accepted.clone(),
@@ -94,7 +96,7 @@ pub(super) async fn supervise(
         traces,
     };
     listen(&state, configuration.config().daemon.metrics_address(), &desk).await;
-    let mut service = Service::new(&state, Arc::clone(&spool), sinks, configuration, desk);
+    let mut service = Service::new(&state, Arc::clone(&spool), sinks, configuration, desk, effort);
     service.tell(&Occasion::Started);
     if learnt != Learnt::Kept {
         service.tell(&Occasion::BeganAnew(&learnt));
@@ -108,7 +110,7 @@ pub(super) async fn supervise(
     let calendar = Calendar::new(accepted.clone());
     let mut intake = Intake::new(spool, host, archive, accepted, lost, findings);
     intake.take(&mut resumed);
-    let (ended, mut engine_ended) = tokio::sync::oneshot::channel();
+    let (ended, mut engine_ended) = oneshot::channel();
     let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || {
         let walked = {
             let keeper = store.map(|store| Keeper::new(store, checkpoint_every, renewal));
@@ -119,19 +121,7 @@ pub(super) async fn supervise(
         walked
     })?;
     tracing::info!("running");
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let first_heartbeat = HEARTBEAT.mul_f64(health::share_of_hour(&vitals.host));
-    let mut heartbeats = interval_at(tokio::time::Instant::now() + first_heartbeat, HEARTBEAT);
-    loop {
-        tokio::select! {
-            _ = &mut engine_ended => break,
-            _ = ticks.tick() => service.look().await,
-            _ = heartbeats.tick() => service.tell(&Occasion::Heartbeat),
-            _ = hangup.recv() => service.reload(None).await,
-            Some(asked) = reloads.recv() => service.reload(Some(asked)).await,
-        }
-    }
+    look_after(&mut service, &vitals.host, &mut engine_ended, &mut hangup, &mut reloads).await;
     let walked = engine.join().map_err(|_| DaemonError::Panicked { part: "engine" });
     if let Err(error) = &walked {
         service.tell(&Occasion::Failed { part: "engine", what: error });
@@ -144,6 +134,33 @@ pub(super) async fn supervise(
         tracing::warn!(waiting, "events were not delivered; they stay in the spool for the next start");
     }
     walked?
+}
+
+/// Looks after the parts until the engine has ended.
+async fn look_after(
+    service: &mut Service,
+    host: &str,
+    engine_ended: &mut oneshot::Receiver<()>,
+    hangup: &mut Signal,
+    reloads: &mut mpsc::Receiver<ReloadRequest>,
+) {
+    service.look_for_changes().await;
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let first_heartbeat = HEARTBEAT.mul_f64(health::share_of_hour(host));
+    let mut heartbeats = interval_at(tokio::time::Instant::now() + first_heartbeat, HEARTBEAT);
+    loop {
+        tokio::select! {
+            _ = &mut *engine_ended => break,
+            _ = ticks.tick() => service.look().await,
+            _ = heartbeats.tick() => {
+                service.look_for_changes().await;
+                service.tell(&Occasion::Heartbeat);
+            }
+            _ = hangup.recv() => service.reload(None).await,
+            Some(asked) = reloads.recv() => service.reload(Some(asked)).await,
+        }
+    }
 }
 
 /// Opens the sockets by which others ask. Neither is worth a daemon that does not observe.

@@ -16,7 +16,7 @@ use crate::engine::{Coverage, Engine};
 use crate::network::{Protocol, TableReport};
 use crate::sink::spool::{SpoolStatus, SpoolWatch};
 use crate::sink::{SinkState, SinkStatus};
-use crate::source::live::{Condition, SourceState, SourceWatch};
+use crate::source::live::{Condition, Effort, EffortCell, SourceState, SourceWatch};
 
 /// How the daemon does.
 #[derive(Debug, Clone, Serialize)]
@@ -37,6 +37,12 @@ pub struct Status {
     pub usage: Usage,
     /// Where observations come from, and what cannot be seen there.
     pub sources: Sources,
+    /// How hard sources try, where they try less than they could or the budget is exceeded.
+    pub strain: Option<Strain>,
+    /// Packets that were not looked into since sources tried less.
+    pub packets_passed_over: u64,
+    /// Who could change what the daemon is and is told, or did, a sentence each.
+    pub tampered: Vec<String>,
     /// When the configuration in force was taken (RFC 3339).
     pub configured: Option<String>,
     /// The spool.
@@ -66,6 +72,15 @@ pub struct Sources {
     pub blind_spots: Vec<String>,
     /// How each does that is begun anew when it ends, by name.
     pub each: BTreeMap<Arc<str>, SourceState>,
+}
+
+/// The daemon's budget is exceeded, or was a moment ago.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Strain {
+    /// How hard sources try now.
+    pub effort: Effort,
+    /// Why the budget is exceeded; `None` where it is kept by now.
+    pub excess: Option<String>,
 }
 
 /// What the engine knows at one moment.
@@ -126,6 +141,7 @@ pub(super) struct Vitals {
     pub(super) host: Arc<str>,
     pub(super) watch: SpoolWatch,
     pub(super) watched: SourceWatch,
+    pub(super) effort: Option<EffortCell>,
     pub(super) sinks: SinkStates,
     pub(super) lost: Lost,
     pub(super) accepted: Accepted,
@@ -140,6 +156,10 @@ pub(super) struct Notes {
     pub(super) configured: Option<String>,
     /// Why the last reload was refused; none once one succeeds.
     pub(super) reload_error: Option<String>,
+    /// Why sources try less, or would.
+    pub(super) strain: Option<Strain>,
+    /// Who could change what the daemon is and is told, or did.
+    pub(super) tampered: Vec<String>,
     /// Parts that failed, by name, with what was done about it.
     pub(super) failed: BTreeMap<String, String>,
 }
@@ -157,6 +177,9 @@ impl Vitals {
             uptime_seconds: self.began.elapsed().as_secs(),
             usage: resources::usage(),
             sources: Sources { each: self.watched.read(), ..notes.sources.clone() },
+            strain: notes.strain.clone(),
+            packets_passed_over: self.effort.as_ref().map_or(0, EffortCell::passed_over),
+            tampered: notes.tampered.clone(),
             configured: notes.configured.clone(),
             spool: self.watch.status(),
             sinks: self.sinks.read(),
@@ -213,6 +236,11 @@ fn reasons(status: &Status, notes: &Notes) -> Vec<String> {
         let why = source.why.as_deref().unwrap_or("no reason given");
         reasons.push(format!("source {name} is away since {}: {why}", source.since));
     }
+    reasons.extend(status.tampered.iter().cloned());
+    if let Some(Strain { effort, excess }) = &status.strain {
+        let why = excess.as_deref().unwrap_or("kept its budget only by this");
+        reasons.push(format!("sources try less ({}): the daemon {why}", effort.reduced()));
+    }
     if let Some(error) = &notes.reload_error {
         reasons.push(format!(
             "the configuration on the disk is refused, the last good one is in force: {error}"
@@ -258,6 +286,7 @@ pub(super) fn sample() -> Status {
         host: Arc::from("mac-0123456789.example.com"),
         watch: spool.watch(),
         watched: SourceWatch::default(),
+        effort: None,
         sinks: SinkStates::default(),
         lost: Lost::default(),
         accepted: Accepted::default(),

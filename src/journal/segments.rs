@@ -266,13 +266,13 @@ impl Iterator for Entries {
             let read = reader.by_ref().take(MOST_LINE).read_until(b'\n', &mut line);
             match read {
                 Ok(0) | Err(_) => self.open = None,
-                Ok(_) => match serde_json::from_slice(&line) {
-                    Ok(entry) => return Some(entry),
-                    Err(_) => {
-                        let is_blank = line.iter().all(u8::is_ascii_whitespace);
-                        self.unreadable = self.unreadable.saturating_add(u64::from(!is_blank));
+                Ok(_) => {
+                    if let Ok(entry) = serde_json::from_slice(&line) {
+                        return Some(entry);
                     }
-                },
+                    let is_blank = line.iter().all(u8::is_ascii_whitespace);
+                    self.unreadable = self.unreadable.saturating_add(u64::from(!is_blank));
+                }
             }
         }
     }

@@ -103,7 +103,7 @@ fn a_user_is_forgotten_and_nobody_else() {
     journal.take(&with(|program| program.path = "/Users/ann/bin/x".into()));
     journal.write();
     assert_eq!(journal.forget(&Person::new("ann", Some(501), &Privacy::default())).unwrap(), 2);
-    assert_eq!(read(folder.path()), [kept.clone()]);
+    assert_eq!(read(folder.path()), std::slice::from_ref(&kept));
     journal.take(&kept);
     journal.write();
     assert_eq!(read(folder.path()).len(), 2, "it goes on where it was");

@@ -88,6 +88,7 @@ fn an_audit_is_a_folder_whose_manifest_holds() {
     daemon.feed(&departure(1, "2026-03-02T08:00:00.000000000Z"));
     daemon.feed(&tick("2026-03-02T08:00:10Z"));
     until("it alerts", || home.alerts().len() == 1);
+    until("the flow is kept", || !home.ask(&["history"]).stdout.is_empty());
     let folder = home.path("audit");
     let audit = || {
         home.ask(&[
@@ -108,6 +109,13 @@ fn an_audit_is_a_folder_whose_manifest_holds() {
     }
     let findings = std::fs::read_to_string(folder.join("findings.ndjson")).unwrap();
     assert_eq!(findings.lines().count(), 1);
+    let controls = std::fs::read_to_string(folder.join("controls.md")).unwrap();
+    let row = controls.lines().find(|line| line.contains("Job1.app")).unwrap();
+    assert!(row.starts_with("| scripting host |") && row.contains("| no |"), "{controls}");
+    let layer = std::fs::read_to_string(folder.join("navigator.json")).unwrap();
+    let layer: serde_json::Value = serde_json::from_str(&layer).unwrap();
+    assert_eq!((&layer["versions"]["layer"], &layer["domain"]), (&"4.5".into(), &"enterprise-attack".into()));
+    assert!(layer["techniques"][0]["techniqueID"].as_str().unwrap().starts_with('T'));
     let integrity = std::fs::read_to_string(folder.join("integrity.ndjson")).unwrap();
     assert!(integrity.contains("tidemark.toml") && integrity.lines().count() >= 2, "{integrity}");
     assert!(daemon.stop().0.success());

@@ -20,3 +20,4 @@ mod privacy;
 mod reload;
 mod rig;
 mod sources;
+mod tamper;

@@ -22,17 +22,22 @@ fn holds(folder: &Path, canary: &str) -> Option<String> {
         }
         // The store keeps compressed documents among its pages.
         for at in 0..bytes.len().saturating_sub(2) {
+            let mut text = Vec::new();
             if bytes[at..].starts_with(&[0x1f, 0x8b, 8]) {
-                let mut text = Vec::new();
                 let _ = flate2::read::GzDecoder::new(&bytes[at..]).read_to_end(&mut text);
-                if contains(&text, canary) {
-                    return Some(format!("{} (compressed)", path.display()));
-                }
+            } else if bytes[at..].starts_with(&LZ4_FRAME) {
+                let _ = lz4_flex::frame::FrameDecoder::new(&bytes[at..]).read_to_end(&mut text);
+            }
+            if contains(&text, canary) {
+                return Some(format!("{} (compressed)", path.display()));
             }
         }
     }
     None
 }
+
+/// The magic number of a frame (LZ4 Frame Format, 1.6.4), little-endian.
+const LZ4_FRAME: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
 
 fn contains(bytes: &[u8], canary: &str) -> bool {
     bytes.windows(canary.len()).any(|part| part == canary.as_bytes())

@@ -12,7 +12,7 @@ use super::{Finding, Patient};
 use crate::baseline::Store;
 use crate::cli::run::BASELINES;
 use crate::config::{Config, Effective, Layers};
-use crate::daemon::STATUS_FILE;
+use crate::daemon::{STATUS_FILE, integrity_faults};
 use crate::sink::{Receiver, SinkSettings};
 
 pub(super) fn findings(patient: &Patient) -> Vec<Finding> {
@@ -27,6 +27,7 @@ pub(super) fn findings(patient: &Patient) -> Vec<Finding> {
     match layers.load() {
         Ok(Effective { config, .. }) => {
             findings.push(configuration(patient));
+            findings.push(permissions(patient, &config));
             findings.push(exceptions(&config));
             findings.push(disk(&patient.state, u64::from(config.delivery.spool_max_mib) << 20));
             findings.extend(sinks(&config.delivery.sinks, status.as_ref()));
@@ -53,6 +54,26 @@ fn configuration(patient: &Patient) -> Finding {
         return Finding::ok(CONFIGURATION, format!("{file}, and above it {}", patient.managed.display()));
     }
     Finding::ok(CONFIGURATION, file)
+}
+
+/// Whoever may write what the daemon is told may silence it.
+fn permissions(patient: &Patient, config: &Config) -> Finding {
+    let program = std::env::current_exe().ok();
+    let named = [
+        patient.config.as_deref(),
+        Some(patient.managed.as_path()),
+        config.exceptions.directory.as_deref(),
+        program.as_deref(),
+        Some(patient.state.as_path()),
+    ];
+    let faults = integrity_faults(named.into_iter().flatten());
+    if faults.is_empty() {
+        return Finding::ok(
+            PERMISSIONS,
+            "nobody else can change configuration, exceptions, state and program",
+        );
+    }
+    Finding::failed(PERMISSIONS, faults.join("; "), "chown root and chmod go-w what is named")
 }
 
 fn exceptions(config: &Config) -> Finding {
@@ -231,6 +252,7 @@ fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 const CONFIGURATION: &str = "configuration";
+const PERMISSIONS: &str = "permissions";
 /// 2026-01-01: no Mac that runs this stands before it.
 const FIRST_RELEASE: Duration = Duration::from_secs(1_767_225_600);
 /// What time synchronisation may put right without a word.

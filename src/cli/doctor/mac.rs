@@ -73,7 +73,7 @@ mod this_mac {
         let Some(outbox) = live.outbox("doctor") else {
             return Finding::skipped(ENDPOINT_SECURITY, "cannot be told");
         };
-        match ThisMac.endpoint_security(outbox) {
+        match ThisMac::default().endpoint_security(outbox) {
             Ok(()) => Finding::ok(ENDPOINT_SECURITY, "a client was accepted"),
             // What stands in for it is there and works by the same grants.
             Err(denied) if File::open("/usr/bin/eslogger").is_ok() => {
@@ -84,7 +84,7 @@ mod this_mac {
     }
 
     pub(super) fn statistics() -> Finding {
-        match ThisMac.statistics() {
+        match ThisMac::default().statistics() {
             Ok(_) => Finding::ok(STATISTICS, "a connection of our own appeared in them, and ended"),
             Err(why) => Finding::warning(
                 STATISTICS,
@@ -95,7 +95,7 @@ mod this_mac {
     }
 
     pub(super) fn packet_tap() -> Finding {
-        match ThisMac.tap(Wanted::Identification) {
+        match ThisMac::default().tap(Wanted::Identification) {
             Ok(_) => Finding::ok(PACKET_TAP, "a pktap interface was made and read through /dev/bpf"),
             Err(why) => Finding::warning(
                 PACKET_TAP,

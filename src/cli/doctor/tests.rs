@@ -121,3 +121,18 @@ fn other_products_are_read_from_macos_own_list() {
     );
     assert_eq!(extensions::active(b"bplist00"), None);
 }
+
+#[test]
+fn a_configuration_that_others_may_write_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let patient = patient(folder.path(), "");
+    assert_eq!(one(&files::findings(&patient), "permissions").result, Health::Ok);
+    let path = patient.config.clone().unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666)).unwrap();
+    let findings = files::findings(&patient);
+    let permissions = one(&findings, "permissions");
+    assert!(
+        permissions.result == Health::Failed && permissions.says.contains("tidemark.toml"),
+        "{permissions:?}"
+    );
+}

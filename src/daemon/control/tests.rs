@@ -37,6 +37,7 @@ impl Rig {
             host: Arc::from("mac"),
             watch: spool.watch(),
             watched: crate::source::live::SourceWatch::default(),
+            effort: None,
             sinks: SinkStates::default(),
             lost: Lost::default(),
             accepted: Accepted::default(),

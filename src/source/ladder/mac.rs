@@ -5,7 +5,7 @@ use std::io;
 use super::Mac;
 use crate::observation::{Origin, Running};
 use crate::source::endpoint_security::Denied;
-use crate::source::live::{BoxedSource, Outbox, SystemClock, wall};
+use crate::source::live::{BoxedSource, EffortCell, Outbox, SystemClock, wall};
 use crate::source::network_statistics::{self, ControlSocket, OwnConnection, prove};
 use crate::source::packet_tap::filter::Wanted;
 use crate::source::packet_tap::{self, Device};
@@ -13,8 +13,18 @@ use crate::source::running::{SystemLookup, processes};
 use crate::source::{eslogger, unified_log};
 
 /// This Mac.
-#[derive(Clone)]
-pub(crate) struct ThisMac;
+#[derive(Clone, Default)]
+pub(crate) struct ThisMac {
+    /// What its sources keep to.
+    effort: EffortCell,
+}
+
+impl ThisMac {
+    /// Whose sources keep to this effort.
+    pub(crate) fn new(effort: EffortCell) -> Self {
+        Self { effort }
+    }
+}
 
 impl Mac for ThisMac {
     #[cfg(feature = "endpoint-security")]
@@ -48,13 +58,19 @@ impl Mac for ThisMac {
         let prefix = format!("ntstat-{:x}-", wall().as_millis());
         let reader =
             network_statistics::Reader::new(connect()?, SystemLookup, clock, prefix, Origin::default());
-        Ok(Box::new(reader))
+        Ok(Box::new(reader.with_effort(self.effort.clone())))
     }
 
     fn tap(&mut self, wanted: Wanted) -> Result<BoxedSource, String> {
         let device = Device::open(wanted).map_err(|error| error.to_string())?;
         tracing::info!(interface = device.interface(), "packets are tapped");
-        Ok(Box::new(packet_tap::Reader::new(device, SystemClock::default(), Origin::default())))
+        let reader = packet_tap::Reader::new(device, SystemClock::default(), Origin::default());
+        // Where the packets are what is counted, none may be passed over.
+        let effort = match wanted {
+            Wanted::Identification => self.effort.clone(),
+            Wanted::Volume => EffortCell::default(),
+        };
+        Ok(Box::new(reader.with_effort(effort)))
     }
 
     fn unified_log(&mut self) -> io::Result<BoxedSource> {

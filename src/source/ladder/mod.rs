@@ -270,7 +270,7 @@ fn flow_source(mac: &mut impl Mac, live: &mut Live, refused: &mut Vec<String>) -
 #[cfg(target_os = "macos")]
 pub fn open() -> io::Result<(Live, Coverage)> {
     let mut live = Live::new();
-    let coverage = climb(&mut ThisMac, &mut live)?;
+    let coverage = climb(&mut ThisMac::new(live.effort()), &mut live)?;
     tracing::info!(%coverage, "observing");
     for refused in &coverage.refused {
         tracing::warn!("{refused}");

@@ -8,6 +8,7 @@
 mod again;
 mod clock;
 mod command;
+mod effort;
 mod follow;
 #[cfg(target_os = "macos")]
 mod shell;
@@ -16,6 +17,7 @@ pub use again::{BoxedSource, Condition, SourceState, SourceWatch};
 pub(crate) use clock::wall;
 pub use clock::{Clock, Moment, SystemClock};
 pub use command::{CommandSource, Output};
+pub use effort::{Effort, EffortCell};
 pub use follow::follow;
 #[cfg(target_os = "macos")]
 pub(crate) use shell::{awake, resident, system_text};
@@ -42,6 +44,7 @@ pub struct Live {
     sender: Option<SyncSender<Observation>>,
     overflows: Vec<Overflow>,
     watch: SourceWatch,
+    effort: EffortCell,
     header: Option<RecordingHeader>,
     zone: Option<ZoneOffset>,
     /// When the zone was looked at last.
@@ -67,6 +70,7 @@ impl Live {
             sender: Some(sender),
             overflows: Vec::new(),
             watch: SourceWatch::default(),
+            effort: EffortCell::default(),
             zone: header.utc_offset_seconds,
             header: Some(header),
             zone_seen: wall(),
@@ -86,6 +90,11 @@ impl Live {
     /// How the sources do that [`Self::keep`] was given, also while the stream is read.
     pub fn watch(&self) -> SourceWatch {
         self.watch.clone()
+    }
+
+    /// How hard its sources are to try: those that can try less hold a copy and look at it.
+    pub fn effort(&self) -> EffortCell {
+        self.effort.clone()
     }
 
     /// Gives a source a thread of its own: reads `first`, then what `again` opens, each time it has ended, for as long as the stream is read.

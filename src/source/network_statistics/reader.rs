@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::SOURCE_NAME;
 use super::session::{Account, Action, Lookup, Session};
 use crate::observation::{Observation, Origin};
-use crate::source::live::Clock;
+use crate::source::live::{Clock, EffortCell};
 use crate::source::{Position, Source, SourceReport};
 
 /// A control socket of `com.apple.network.statistics`, or what stands for it in a test.
@@ -46,6 +46,7 @@ pub enum Received {
 pub struct Reader<S, L, C> {
     socket: S,
     session: Session,
+    effort: EffortCell,
     lookup: L,
     clock: C,
     buffer: Vec<u8>,
@@ -60,12 +61,20 @@ impl<S: KernelSocket, L: Lookup, C: Clock> Reader<S, L, C> {
         Self {
             socket,
             session,
+            effort: EffortCell::default(),
             lookup,
             clock,
             buffer: vec![0; LONGEST_DATAGRAM],
             ready: VecDeque::new(),
             report: SourceReport::new(SOURCE_NAME),
         }
+    }
+
+    /// Keeps to this effort: polls as often as it says.
+    #[must_use]
+    pub fn with_effort(mut self, effort: EffortCell) -> Self {
+        self.effort = effort;
+        self
     }
 
     /// What was taken in.
@@ -76,6 +85,7 @@ impl<S: KernelSocket, L: Lookup, C: Clock> Reader<S, L, C> {
     /// Does what is due, and listens until something comes or something is due again.
     fn turn(&mut self) -> io::Result<()> {
         let mut seen = Vec::new();
+        self.session.poll_every(self.effort.read().polling());
         while let Some(action) = self.session.next_action(self.clock.now(), &mut seen) {
             match action {
                 Action::Send(request) => self.socket.send(&request.encode())?,

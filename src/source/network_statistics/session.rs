@@ -83,6 +83,8 @@ pub struct Session {
     unanswered: Vec<Provider>,
     asked: Duration,
     poll: Poll,
+    /// How long after an answer the next poll is due.
+    poll_every: Duration,
     /// Whether all sources that were there at the beginning are known.
     is_listed: bool,
     sources: HashMap<u64, Tracked>,
@@ -116,6 +118,7 @@ impl Session {
             unanswered: Provider::FOLLOWED.to_vec(),
             asked: now.steady,
             poll: Poll { context: FIRST_POLL, pending: None, due: now.steady },
+            poll_every: POLL_EVERY,
             is_listed: false,
             sources: HashMap::new(),
             listening: BTreeMap::new(),
@@ -124,6 +127,11 @@ impl Session {
             account: Account::default(),
             refusal: None,
         }
+    }
+
+    /// Polls so often from the next answer on.
+    pub fn poll_every(&mut self, span: Duration) {
+        self.poll_every = span;
     }
 
     /// The next thing to do; `None` where nothing is due.
@@ -253,7 +261,7 @@ impl Session {
                 return;
             }
             self.poll.pending = None;
-            self.poll.due = now.steady + POLL_EVERY;
+            self.poll.due = now.steady + self.poll_every;
             self.is_listed = true;
             self.account.polls = self.account.polls.saturating_add(1);
             let untold = std::mem::take(&mut self.untold_sources);

@@ -1,6 +1,7 @@
 use super::simulation::{self, Source};
 use super::*;
 use crate::observation::{Direction, FlowReport, FlowState, Observation, Origin, Timestamp, Transport};
+use crate::source::live::Effort;
 use crate::source::live::Moment;
 use std::sync::Arc;
 use std::time::Duration;
@@ -322,4 +323,15 @@ fn no_more_sources_are_followed_than_memory_is_meant_for() {
     let context = talk.poll();
     talk.hear(&simulation::success(context, false));
     assert_eq!(talk.gaps(), [Some(2)]);
+}
+
+#[test]
+fn with_less_effort_the_kernel_is_polled_less_often() {
+    let mut talk = Conversation::listed(&[]);
+    for effort in [Effort::Full, Effort::Least] {
+        talk.session.poll_every(effort.polling());
+        let context = talk.poll();
+        talk.hear(&simulation::success(context, false));
+        assert_eq!(talk.session.patience(talk.now), effort.polling());
+    }
 }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::{Header, Names, Next, Records};
 use crate::observation::{Gap, LinkType, Observation, Origin, Packet, PacketOwner, Timestamp};
-use crate::source::live::Clock;
+use crate::source::live::{Clock, EffortCell};
 use crate::source::{Position, Source, SourceReport};
 
 /// The name under which the tap reports.
@@ -67,6 +67,8 @@ pub struct Account {
 pub struct Session {
     origin: Origin,
     names: Names,
+    /// Which packets are passed on.
+    effort: EffortCell,
     known: Statistics,
     account: Account,
 }
@@ -83,6 +85,7 @@ impl Session {
     pub fn receive(&mut self, buffer: &[u8], now: Timestamp, out: &mut Vec<Observation>) {
         for record in Records::new(buffer) {
             match record {
+                Ok(record) if !self.effort.inspects(record.time) => {}
                 Ok(record) => {
                     let packet = Packet {
                         time: record.time,
@@ -173,6 +176,13 @@ impl<T: Tap, C: Clock> Reader<T, C> {
         }
     }
 
+    /// Keeps to this effort: what it passes over is counted there, and is no gap.
+    #[must_use]
+    pub fn with_effort(mut self, effort: EffortCell) -> Self {
+        self.session.effort = effort;
+        self
+    }
+
     /// What was taken in.
     pub fn account(&self) -> Account {
         self.session.account()
@@ -226,6 +236,7 @@ const COUNT_EVERY: Duration = Duration::from_secs(1);
 mod tests {
     use super::*;
     use crate::observation::Direction;
+    use crate::source::live::Effort;
     use crate::source::packet_tap::simulation;
 
     fn packets(buffer: &[u8]) -> (Vec<Observation>, Account) {
@@ -246,6 +257,19 @@ mod tests {
         assert_eq!((packet.interface.as_deref(), packet.direction), (Some("en0"), Some(Direction::Outbound)));
         assert_eq!((packet.time, packet.link_type), (Timestamp::from_seconds(9, 0), LinkType::ETHERNET));
         assert_eq!(account, Account { packets: 1, ..Account::default() });
+    }
+
+    #[test]
+    fn with_less_effort_packets_of_some_seconds_are_passed_over_and_counted() {
+        let mut session = Session::new(Origin(0));
+        session.effort.set(Effort::FewerPackets);
+        let mut out = Vec::new();
+        for second in 0..8 {
+            let record = simulation::record(second, 60, &[7; 60], Some(1), "en0", Direction::Outbound);
+            session.receive(&record, Timestamp::EPOCH, &mut out);
+        }
+        let times: Vec<i64> = out.iter().map(|seen| seen.time().unwrap().as_seconds()).collect();
+        assert_eq!((times, session.effort.passed_over()), (vec![0, 4], 6));
     }
 
     #[test]
