@@ -15,7 +15,7 @@ readonly TARGETS=(aarch64-apple-darwin x86_64-apple-darwin)
 readonly DEPLOYMENT_TARGET=13.0
 # Where Debian keeps the sources of several recent compilers side by side.
 readonly SUITE=trixie-backports
-# Part of the stamp: raise it when the way in which the library is built changes.
+# Part of the name of what is built: raise it when the way in which the library is built changes.
 readonly RECIPE=2
 
 main() {
@@ -33,13 +33,15 @@ main() {
   linker=$(rustc --print sysroot)/lib/rustlib/$host/bin/rust-lld
   [[ -x $linker ]] || fail "the toolchain has no $linker: install Rust by rustup, whose toolchains bring it"
 
-  local stamp=$dest/sysroot/stamp
-  if [[ ! -f $stamp || $(<"$stamp") != "$RECIPE $compiler" ]]; then
+  # The folder is named after what the library is made of: cargo does not know that crates depend on it, but it does see that the compiler's
+  # arguments changed.
+  sysroot=$dest/sysroot/$(sha256sum <<<"$RECIPE $compiler" | cut -c1-12)
+  if [[ ! -f $sysroot/complete ]]; then
     rm -rf "$dest/sysroot"
     fetch_source
     local target
     for target in "${TARGETS[@]}"; do build_library "$target"; done
-    printf '%s %s' "$RECIPE" "$compiler" >"$stamp"
+    touch "$sysroot/complete"
   fi
   write_stubs
   write_environment
@@ -98,7 +100,7 @@ EOF
 # Builds std and test for target $1 into the sysroot. RUSTC_BOOTSTRAP opens the unstable -Zbuild-std to this build alone: crates'
 # build scripts look at the variable, so the project's own code is never built with it.
 build_library() {
-  local crate=$dest/library-build libraries=$dest/sysroot/lib/rustlib/$1/lib
+  local crate=$dest/library-build libraries=$sysroot/lib/rustlib/$1/lib
   mkdir -p "$crate/src" "$libraries"
   printf '#![no_std]\n' >"$crate/src/lib.rs"
   cat >"$crate/Cargo.toml" <<'EOF'
@@ -137,7 +139,7 @@ write_stubs() {
 
 write_environment() {
   local target flags
-  flags="--sysroot $dest/sysroot -Clinker-flavor=ld64.lld -Clinker=$linker -Clink-arg=-L$sdk/usr/lib"
+  flags="--sysroot $sysroot -Clinker-flavor=ld64.lld -Clinker=$linker -Clink-arg=-L$sdk/usr/lib"
   {
     echo "export SDKROOT='$sdk' MACOSX_DEPLOYMENT_TARGET=$DEPLOYMENT_TARGET"
     for target in "${TARGETS[@]}"; do
