@@ -295,7 +295,7 @@ impl Store {
             ];
             let wrong = |error| StoreError::from_sled(&path, error);
             for (from, to) in trees {
-                for pair in from.iter() {
+                for pair in from {
                     let (key, value) = pair.map_err(wrong)?;
                     to.insert(key, value).map_err(wrong)?;
                 }
