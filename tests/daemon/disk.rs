@@ -31,7 +31,6 @@ impl Drop for Disk {
 }
 
 #[test]
-#[ignore = "held back: on a busy machine the alerts that waited are at times not all delivered within two minutes of there being room again; not understood yet"]
 fn alerts_wait_in_memory_while_the_disk_is_full_and_the_status_says_so() {
     let home = Home::new(FILE_SINK);
     let Some(_disk) = Disk::mount(&home.state(), "size=6m") else { return };

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,6 +13,8 @@ use tempfile::TempDir;
 pub(crate) struct Daemon {
     child: Child,
     input: Option<ChildStdin>,
+    /// What it says on standard error, read as it comes: a daemon whose pipe is full stands still.
+    said: Option<JoinHandle<String>>,
 }
 
 /// A place for a daemon, before, between and after its runs.
@@ -79,7 +81,13 @@ impl Home {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let input = child.stdin.take();
-        Daemon { child, input }
+        let mut stderr = child.stderr.take().unwrap();
+        let said = thread::spawn(move || {
+            let mut said = Vec::new();
+            stderr.read_to_end(&mut said).unwrap();
+            String::from_utf8_lossy(&said).into_owned()
+        });
+        Daemon { child, input, said: Some(said) }
     }
 
     /// A verb that asks the daemon.
@@ -155,9 +163,7 @@ impl Daemon {
             assert!(Instant::now() < deadline, "the daemon does not end");
             thread::sleep(Duration::from_millis(20));
         }
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        (self.child.wait().unwrap(), said)
+        (self.child.wait().unwrap(), self.said.take().unwrap().join().unwrap())
     }
 
     /// SIGTERM, and the end that follows.
