@@ -98,9 +98,10 @@ fn load(seconds: u64, burst: bool) -> bool {
     let late = Arc::new(AtomicU64::new(0));
     let produced = Arc::new(AtomicU64::new(0));
     let warm_cost = Arc::new(Mutex::new(Cost::default()));
+    let loaded_cost = Arc::new(Mutex::new(Cost::default()));
     let source = {
         let (handed, late, produced) = (Arc::clone(&handed), Arc::clone(&late), Arc::clone(&produced));
-        let warm_cost = Arc::clone(&warm_cost);
+        let (warm_cost, loaded_cost) = (Arc::clone(&warm_cost), Arc::clone(&loaded_cost));
         let mut world = World::new(Size::PROMISED, start());
         // The programs and the first update of each flow are there before the clock starts.
         let mut warming = 2_000 + 300_000;
@@ -125,6 +126,8 @@ fn load(seconds: u64, burst: bool) -> bool {
             });
             let elapsed = began.elapsed().as_secs_f64();
             if elapsed >= seconds as f64 {
+                // What the end costs is no load.
+                *loaded_cost.lock().unwrap() = Cost::now();
                 return None;
             }
             // Every quarter of a second something that nobody has seen.
@@ -150,8 +153,8 @@ fn load(seconds: u64, burst: bool) -> bool {
     };
     let rig = Rig::new();
     let latencies = rig.follow(handed);
-    let (tally, cost) = rig.run(source);
-    let (share, wakes) = cost.engine_since(&warm_cost.lock().unwrap(), seconds);
+    let (tally, _) = rig.run(source);
+    let (share, wakes) = loaded_cost.lock().unwrap().engine_since(&warm_cost.lock().unwrap(), seconds);
     let mut latencies: Vec<f64> = latencies.lock().unwrap().clone();
     latencies.sort_by(f64::total_cmp);
     let quantile = |q: f64| latencies.get(((latencies.len() as f64 - 1.0) * q).max(0.0) as usize).copied();
