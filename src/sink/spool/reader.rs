@@ -94,7 +94,7 @@ impl Reader {
         self.write_cursor()
     }
 
-    /// The receiver may have lost what it was given last: the cursor goes back to where it stood [`DOUBT`] ago, as far as the spool still has
+    /// The receiver may have lost what it was given last: the cursor goes back to where it stood five seconds ago, as far as the spool still has
     /// those lines. Gives how many lines are read again; the same lines are not given back twice.
     ///
     /// # Errors
