@@ -18,6 +18,7 @@
 //! the byte, on any machine.
 
 mod cursor;
+mod lines;
 mod lock;
 
 pub mod observation;

@@ -17,53 +17,37 @@ use super::window::Window;
 
 /// A [`SubjectBaseline`] of versions 1 and 2.
 #[derive(Deserialize)]
-pub struct SubjectBaselineV2 {
-    first_seen: Nanoseconds,
-    first: Age,
-    latest: Age,
-    cdhash: Option<[u8; 20]>,
-    runs: Presence,
-    network: Option<Box<NetworkV2>>,
-}
+#[serde(transparent)]
+pub struct SubjectBaselineV2(OldSubject<HistogramV2, Vec<SpokenV2>, DestinationsV2>);
 
 /// A [`SubjectBaseline`] of version 3.
 #[derive(Deserialize)]
-pub struct SubjectBaselineV3 {
+#[serde(transparent)]
+pub struct SubjectBaselineV3(OldSubject<HistogramV3, Protocols, Destinations>);
+
+/// A [`SubjectBaseline`] whose histograms, protocols and destinations were stored otherwise.
+#[derive(Deserialize)]
+struct OldSubject<H, P, D> {
     first_seen: Nanoseconds,
     first: Age,
     latest: Age,
     cdhash: Option<[u8; 20]>,
     runs: Presence,
-    network: Option<Box<NetworkV3>>,
+    network: Option<Box<OldNetwork<H, P, D>>>,
 }
 
 #[derive(Deserialize)]
-struct NetworkV2 {
+struct OldNetwork<H, P, D> {
     first: Age,
     latest: Age,
     activity: Presence,
     hour: Window,
     day: Window,
-    out: OldScales<HistogramV2>,
-    new: OldScales<HistogramV2>,
-    optional: Option<Box<OldOptional<HistogramV2>>>,
-    protocols: Vec<SpokenV2>,
-    destinations: DestinationsV2,
-    lessons: Vec<Lesson>,
-}
-
-#[derive(Deserialize)]
-struct NetworkV3 {
-    first: Age,
-    latest: Age,
-    activity: Presence,
-    hour: Window,
-    day: Window,
-    out: OldScales<HistogramV3>,
-    new: OldScales<HistogramV3>,
-    optional: Option<Box<OldOptional<HistogramV3>>>,
-    protocols: Protocols,
-    destinations: Destinations,
+    out: OldScales<H>,
+    new: OldScales<H>,
+    optional: Option<Box<OldOptional<H>>>,
+    protocols: P,
+    destinations: D,
     lessons: Vec<Lesson>,
 }
 
@@ -110,59 +94,51 @@ struct SpokenV2 {
 impl TryFrom<SubjectBaselineV2> for SubjectBaseline {
     type Error = Unsound;
 
-    fn try_from(old: SubjectBaselineV2) -> Result<Self, Unsound> {
-        let SubjectBaselineV2 { first_seen, first, latest, cdhash, runs, network } = old;
-        let network = network.map(|network| Network::try_from(*network).map(Box::new)).transpose()?;
-        Ok(Self { first_seen, first, latest, cdhash, runs, network })
+    fn try_from(SubjectBaselineV2(old): SubjectBaselineV2) -> Result<Self, Unsound> {
+        old.present()
     }
 }
 
 impl TryFrom<SubjectBaselineV3> for SubjectBaseline {
     type Error = Unsound;
 
-    fn try_from(old: SubjectBaselineV3) -> Result<Self, Unsound> {
-        let SubjectBaselineV3 { first_seen, first, latest, cdhash, runs, network } = old;
-        let network = network.map(|network| Network::try_from(*network).map(Box::new)).transpose()?;
-        Ok(Self { first_seen, first, latest, cdhash, runs, network })
+    fn try_from(SubjectBaselineV3(old): SubjectBaselineV3) -> Result<Self, Unsound> {
+        old.present()
     }
 }
 
-impl TryFrom<NetworkV2> for Network {
-    type Error = Unsound;
-
-    fn try_from(old: NetworkV2) -> Result<Self, Unsound> {
-        Ok(Self {
-            first: old.first,
-            latest: old.latest,
-            activity: old.activity,
-            hour: old.hour,
-            day: old.day,
-            out: old.out.present()?,
-            new: old.new.present()?,
-            optional: old.optional.map(|optional| optional.present().map(Box::new)).transpose()?,
-            protocols: old.protocols.into_iter().map(Spoken::from).collect(),
-            destinations: Destinations::from(old.destinations),
-            lessons: old.lessons,
-        })
+impl<H, P, D> OldSubject<H, P, D>
+where
+    Histogram: TryFrom<H, Error = Unsound>,
+    Protocols: From<P>,
+    Destinations: From<D>,
+{
+    fn present(self) -> Result<SubjectBaseline, Unsound> {
+        let Self { first_seen, first, latest, cdhash, runs, network } = self;
+        let network = network.map(|network| network.present().map(Box::new)).transpose()?;
+        Ok(SubjectBaseline { first_seen, first, latest, cdhash, runs, network })
     }
 }
 
-impl TryFrom<NetworkV3> for Network {
-    type Error = Unsound;
-
-    fn try_from(old: NetworkV3) -> Result<Self, Unsound> {
-        Ok(Self {
-            first: old.first,
-            latest: old.latest,
-            activity: old.activity,
-            hour: old.hour,
-            day: old.day,
-            out: old.out.present()?,
-            new: old.new.present()?,
-            optional: old.optional.map(|optional| optional.present().map(Box::new)).transpose()?,
-            protocols: old.protocols,
-            destinations: old.destinations,
-            lessons: old.lessons,
+impl<H, P, D> OldNetwork<H, P, D>
+where
+    Histogram: TryFrom<H, Error = Unsound>,
+    Protocols: From<P>,
+    Destinations: From<D>,
+{
+    fn present(self) -> Result<Network, Unsound> {
+        Ok(Network {
+            first: self.first,
+            latest: self.latest,
+            activity: self.activity,
+            hour: self.hour,
+            day: self.day,
+            out: self.out.present()?,
+            new: self.new.present()?,
+            optional: self.optional.map(|optional| optional.present().map(Box::new)).transpose()?,
+            protocols: self.protocols.into(),
+            destinations: self.destinations.into(),
+            lessons: self.lessons,
         })
     }
 }
@@ -200,6 +176,12 @@ impl TryFrom<HistogramV3> for Histogram {
     fn try_from(old: HistogramV3) -> Result<Self, Unsound> {
         let weights: Vec<f64> = old.quanta.iter().map(|quanta| f64::from(*quanta) * QUANTUM_V3).collect();
         Self::from_parts(old.occupied, &weights, old.day)
+    }
+}
+
+impl From<Vec<SpokenV2>> for Protocols {
+    fn from(old: Vec<SpokenV2>) -> Self {
+        old.into_iter().map(Spoken::from).collect()
     }
 }
 

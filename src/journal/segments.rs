@@ -1,13 +1,14 @@
 //! The journal on the disk: segments that are begun anew at a size and with each day.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{Entry, Settings};
 use crate::alert::Person;
+use crate::lines;
 
 /// The writing end.
 #[derive(Debug)]
@@ -124,26 +125,14 @@ impl Journal {
         let mut removed = 0;
         for segment in &mut self.segments {
             let path = self.folder.join(segment.name());
-            let Ok(file) = File::open(&path) else { continue };
-            let next = path.with_extension("next");
-            let mut out = io::BufWriter::new(private(&next, false)?);
-            let mut bytes = 0_u64;
-            for line in BufReader::new(file).split(b'\n') {
-                let line = line?;
-                match serde_json::from_slice::<Entry>(&line) {
-                    Ok(entry) if entry.tells_of(person) => removed += 1,
-                    // What cannot be read may tell of anybody.
-                    Err(_) => {}
-                    Ok(_) => {
-                        out.write_all(&line)?;
-                        out.write_all(b"\n")?;
-                        bytes = bytes.saturating_add(line.len() as u64 + 1);
-                    }
-                }
-            }
-            out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-            fs::rename(&next, &path)?;
-            segment.bytes = bytes;
+            let gone = lines::remove(&path, FILE_MODE, |line| {
+                let entry = serde_json::from_slice::<Entry>(line).ok();
+                let tells = entry.as_ref().map(|entry| entry.tells_of(person));
+                removed += u64::from(tells == Some(true));
+                // What cannot be read may tell of anybody.
+                tells.unwrap_or(true)
+            })?;
+            segment.bytes = gone.bytes;
         }
         Ok(removed)
     }
@@ -152,11 +141,7 @@ impl Journal {
         let Some(segment) = self.segments.back_mut() else { return Ok(()) };
         let file = match &mut self.open {
             Some(file) => file,
-            none => {
-                let mut file = private(&self.folder.join(segment.name()), true)?;
-                end_line(&mut file)?;
-                none.insert(file)
-            }
+            none => none.insert(lines::append(&self.folder.join(segment.name()), FILE_MODE)?),
         };
         file.write_all(&self.waiting)?;
         segment.bytes = segment.bytes.saturating_add(self.waiting.len() as u64);
@@ -191,27 +176,6 @@ impl Drop for Journal {
     fn drop(&mut self) {
         self.write();
     }
-}
-
-/// A file for its owner alone: one that goes on, or one from its beginning.
-fn private(path: &Path, goes_on: bool) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).write(true).mode(FILE_MODE);
-    if goes_on { options.read(true).append(true).open(path) } else { options.truncate(true).open(path) }
-}
-
-/// Ends the line that a crash cut.
-fn end_line(file: &mut File) -> io::Result<()> {
-    use std::io::{Seek as _, SeekFrom};
-    if file.seek(SeekFrom::End(0))? > 0 {
-        file.seek(SeekFrom::End(-1))?;
-        let mut last = [0];
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-        }
-    }
-    Ok(())
 }
 
 /// The segments in a folder, the oldest first.

@@ -65,7 +65,7 @@ fn half_a_line_spoils_no_other() {
     let folder = tempfile::tempdir().unwrap();
     Journal::open(folder.path(), &Settings::default()).unwrap().take(&sample(1, "apple:a"));
     let path = folder.path().join(segments(folder.path()).unwrap()[0].name());
-    OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"start\":\"20").unwrap();
+    fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"start\":\"20").unwrap();
     Journal::open(folder.path(), &Settings::default()).unwrap().take(&sample(2, "apple:a"));
     let mut entries = Entries::of(folder.path()).unwrap();
     assert_eq!(entries.by_ref().count(), 2);

@@ -112,7 +112,7 @@ fn network(address: IpAddr) -> Arc<str> {
     match address {
         IpAddr::V4(address) => {
             let [a, b, c, _] = address.octets();
-            // Asked for at every update of a flow, which is twenty thousand times a second; `format!` takes ten times as long.
+            // Asked for at every update of a flow: `format!` took a sixth of what the whole engine did at twenty thousand updates a second.
             let mut text = String::with_capacity("255.255.255.0/24".len());
             for octet in [a, b, c] {
                 for unit in [100, 10, 1] {

@@ -8,12 +8,13 @@
 //! are bounded, whatever the Mac does: the oldest day goes first, and what a single day has no room for is counted.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::exceptions::Day;
+use crate::lines;
 use crate::observation::Timestamp;
 
 /// The writing end.
@@ -62,7 +63,7 @@ impl Archive {
                 if let Some((_, before)) = self.open.take() {
                     before.sync_data()?;
                 }
-                self.open = Some((name.clone(), open_day(&self.folder.join(&name))?));
+                self.open = Some((name.clone(), lines::append(&self.folder.join(&name), FILE_MODE)?));
             }
             if let Some((_, file)) = &mut self.open {
                 file.write_all(format!("{line}\n").as_bytes())?;
@@ -81,20 +82,9 @@ impl Archive {
         let mut removed = 0_u64;
         for (day, known) in &mut self.days {
             let path = self.folder.join(day.as_str());
-            let text = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
-            let (go, stay): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| is_to_go(line));
-            if go.is_empty() {
-                continue;
-            }
-            let stay: String = stay.iter().flat_map(|line| [line, "\n"]).collect();
-            let next = path.with_extension("next");
-            let options = OpenOptions::new().create(true).write(true).truncate(true).mode(FILE_MODE).clone();
-            let mut file = options.open(&next)?;
-            file.write_all(stay.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&next, &path)?;
-            *known = stay.len() as u64;
-            removed = removed.saturating_add(go.len() as u64);
+            let gone = lines::remove(&path, FILE_MODE, |line| is_to_go(&String::from_utf8_lossy(line)))?;
+            *known = gone.bytes;
+            removed = removed.saturating_add(gone.lines);
         }
         Ok(removed)
     }
@@ -138,20 +128,6 @@ impl Archive {
             }
         }
     }
-}
-
-/// Opens a day's file. What a crash left half written ends there, so that it spoils no line but its own.
-fn open_day(path: &Path) -> io::Result<File> {
-    let mut file = OpenOptions::new().create(true).read(true).append(true).mode(FILE_MODE).open(path)?;
-    if file.seek(SeekFrom::End(0))? > 0 {
-        file.seek(SeekFrom::End(-1))?;
-        let mut last = [0];
-        file.read_exact(&mut last)?;
-        if last != *b"\n" {
-            file.write_all(b"\n")?;
-        }
-    }
-    Ok(file)
 }
 
 /// The names of the days in a folder, the earliest first.
@@ -275,7 +251,7 @@ mod tests {
         let mut archive = Archive::open(folder.path()).unwrap();
         archive.append(&[(at(0, 0), "whole".into())]).unwrap();
         let path = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
-        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"id\":\"ha").unwrap();
+        fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"id\":\"ha").unwrap();
         let mut archive = Archive::open(folder.path()).unwrap();
         archive.append(&[(at(0, 1), "next".into())]).unwrap();
         assert_eq!(lines(folder.path()), ["whole", "{\"id\":\"ha", "next"]);

@@ -1,13 +1,13 @@
 //! Events that a receiver will never take, kept for a person to look at.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::event::Rejected;
+use crate::lines;
 
 /// The dead letters of one sink: one line an event, with the reason. Two files of 16 MiB at most; what goes beyond is the oldest.
 #[derive(Debug)]
@@ -43,18 +43,8 @@ impl DeadLetters {
             if path.extension().is_none_or(|extension| extension != "ndjson") {
                 continue;
             }
-            let text = String::from_utf8_lossy(&fs::read(&path)?).into_owned();
-            let (go, stay): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| is_to_go(line));
-            if go.is_empty() {
-                continue;
-            }
-            let next = path.with_extension("next");
-            let stay: String = stay.iter().flat_map(|line| [line, "\n"]).collect();
-            let mut file =
-                OpenOptions::new().create(true).write(true).truncate(true).mode(MODE).open(&next)?;
-            file.write_all(stay.as_bytes())?;
-            fs::rename(&next, &path)?;
-            removed = removed.saturating_add(go.len() as u64);
+            let gone = lines::remove(&path, MODE, |line| is_to_go(&String::from_utf8_lossy(line)))?;
+            removed = removed.saturating_add(gone.lines);
         }
         Ok(removed)
     }
@@ -69,7 +59,7 @@ impl DeadLetters {
         }
         let mut line = serde_json::to_vec(&Letter { why: &rejected.why, event: &rejected.line })?;
         line.push(b'\n');
-        let mut file = OpenOptions::new().create(true).append(true).mode(MODE).open(&self.path)?;
+        let mut file = lines::append(&self.path, MODE)?;
         file.write_all(&line)?;
         file.sync_data()
     }
