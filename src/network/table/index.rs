@@ -242,7 +242,7 @@ impl Index {
 fn bears<T>(flows: &Flows<T>, slot: Slot) -> Option<(Origin, &str)> {
     let flow = &flows.cold(slot)?.flow;
     match &flow.id {
-        FlowId::Reported(name) => Some((flow.origin, name)),
+        FlowId::Reported(name) => Some((flow.origin, name.as_str())),
         FlowId::Numbered(_) => None,
     }
 }

@@ -172,7 +172,11 @@ impl<T: Default> FlowTable<T> {
 
     /// Takes over what the report knows and the flow does not; `true` where the protocol or its details changed.
     fn complete(&mut self, slot: Slot, report: &FlowReport) -> bool {
-        let label = report.protocol.as_deref().and_then(|label| {
+        let known = self.flows.cold(slot).and_then(|cold| cold.flow.identified.protocol);
+        // Most reports say again what the one before said.
+        let said =
+            report.protocol.as_deref().filter(|label| known.is_none_or(|known| known.label() != *label));
+        let label = said.and_then(|label| {
             let known = label.parse().ok();
             self.account.unknown_labels += u64::from(known.is_none());
             known
