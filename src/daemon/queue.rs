@@ -52,8 +52,14 @@ struct State {
     asked: bool,
     /// Nothing more is let in.
     closed: bool,
-    engine_waits: bool,
-    source_waits: bool,
+    /// Who sleeps here: the engine where nothing waits, the source where there is no room, and never both.
+    asleep: Option<Side>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Engine,
+    Source,
 }
 
 /// A queue in which so many observations may wait.
@@ -75,7 +81,7 @@ impl Queue {
     pub(super) fn push(&self, observation: Observation) -> Result<(), Closed> {
         let mut state = self.0.lock();
         while state.waiting.len() >= self.0.most && !state.closed {
-            state.source_waits = true;
+            state.asleep = Some(Side::Source);
             state = self.0.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.closed {
@@ -116,17 +122,16 @@ impl Outlet {
             if let Some(taken) = self.0.take(&mut state, batch) {
                 return taken;
             }
-            state.engine_waits = true;
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Taken::Nothing;
+            }
+            state.asleep = Some(Side::Engine);
             state = match left {
-                Some(Duration::ZERO) => {
-                    state.engine_waits = false;
-                    return Taken::Nothing;
-                }
                 Some(left) => self.0.came.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
                 None => self.0.came.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
-            state.engine_waits = false;
+            state.is_awake(Side::Engine);
         }
     }
 }
@@ -134,6 +139,13 @@ impl Outlet {
 impl Drop for Outlet {
     fn drop(&mut self) {
         self.0.close();
+    }
+}
+
+impl State {
+    /// This side is awake, or is about to be; `true` where it slept until now.
+    fn is_awake(&mut self, side: Side) -> bool {
+        self.asleep.take_if(|asleep| *asleep == side).is_some()
     }
 }
 
@@ -149,8 +161,8 @@ impl Shared {
             mem::swap(&mut state.spent, batch);
             batch.clear();
             mem::swap(&mut state.waiting, batch);
-            if mem::take(&mut state.source_waits) {
-                self.room.notify_all();
+            if state.is_awake(Side::Source) {
+                self.room.notify_one();
             }
             return Some(Taken::Observed);
         }
@@ -161,9 +173,9 @@ impl Shared {
     }
 
     fn rouse(&self, mut state: MutexGuard<'_, State>) {
-        let waits = mem::take(&mut state.engine_waits);
+        let slept = state.is_awake(Side::Engine);
         drop(state);
-        if waits {
+        if slept {
             self.came.notify_one();
         }
     }

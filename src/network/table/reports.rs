@@ -34,6 +34,11 @@ impl LastReport {
         self.counted.as_deref().copied().unwrap_or(self.totals)
     }
 
+    /// Whether packets were ahead of it.
+    pub(super) fn is_beyond_counters(&self) -> bool {
+        self.counted.is_some()
+    }
+
     fn has_less_in(&self, totals: Counters) -> bool {
         !self.totals.beyond(totals).is_zero()
     }
