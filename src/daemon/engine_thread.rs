@@ -9,6 +9,8 @@ use super::checkpoint::Keeper;
 use super::history::History;
 use super::intake::Intake;
 use super::mailbox::Questions;
+use super::service::SUBJECTS_TOLD;
+use super::vitals::Snapshot;
 use super::{DaemonError, Message};
 use crate::engine::{Engine, Tally};
 use crate::observation::Observation;
@@ -23,7 +25,7 @@ pub(super) fn walk(
     mut keeper: Option<Keeper>,
     mut calendar: Calendar,
     history: &History,
-) -> Result<Tally, DaemonError> {
+) -> Result<Walked, DaemonError> {
     let mut verdicts = Vec::new();
     engine.keep_ended(history.is_kept());
     loop {
@@ -71,7 +73,17 @@ pub(super) fn walk(
     if let (Some(keeper), Some(checkpoint)) = (keeper, checkpoint) {
         keeper.finish(checkpoint)?;
     }
-    if lost > 0 { Err(DaemonError::Lost(lost)) } else { Ok(engine.tally().clone()) }
+    if lost > 0 {
+        return Err(DaemonError::Lost(lost));
+    }
+    Ok(Walked { tally: engine.tally().clone(), last: Snapshot::of(&engine, SUBJECTS_TOLD) })
+}
+
+/// What an engine leaves at the end of its road.
+pub(super) struct Walked {
+    pub(super) tally: Tally,
+    /// For the status that outlives the daemon.
+    pub(super) last: Snapshot,
 }
 
 /// What the engine's thread does next.

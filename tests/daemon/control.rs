@@ -45,6 +45,23 @@ fn a_finding_is_followed_as_it_comes_and_counted_in_status_and_coverage() {
 }
 
 #[test]
+fn the_last_word_of_a_daemon_that_ends_is_what_it_knew_and_that_it_ended() {
+    let home = Home::new(FILE_SINK);
+    let mut daemon = home.start();
+    assert_eq!(home.status_json()["ended"], false);
+    daemon.feed(&departure(1, "2026-03-02T08:00:00.000000000Z"));
+    daemon.feed(&tick("2026-03-02T08:00:10Z"));
+    assert!(daemon.stop().0.success());
+    let told = std::fs::read(home.state().join("status.json")).unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+    assert_eq!(told["ended"], true);
+    assert_eq!(told["engine"]["alerts"], 1, "{told:#}");
+    assert_eq!(told["reasons"], serde_json::json!([]), "nobody need look: {told:#}");
+    assert!(told["time"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    assert_eq!(home.status().status.code(), Some(69));
+}
+
+#[test]
 fn an_analyst_s_word_goes_to_the_daemon_that_runs_and_outlives_it() {
     let home = Home::new(FILE_SINK);
     let mut daemon = home.start();

@@ -112,6 +112,19 @@ fn a_client_may_ask_several_things_on_one_connection() {
 }
 
 #[test]
+fn a_client_whose_daemon_ends_is_told_so_and_one_without_a_daemon_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(folder.path().join(SOCKET)).unwrap();
+    let mut client = Client::connect(folder.path()).unwrap();
+    drop(listener.accept().unwrap());
+    let gone = client.ask(Request::Status { subjects: 0 }).unwrap_err();
+    assert!(matches!(gone, ControlError::Ended), "{gone:?}");
+    drop(listener);
+    let absent = Client::connect(folder.path()).unwrap_err().to_string();
+    assert!(absent.starts_with("no daemon runs with this state: "), "{absent}");
+}
+
+#[test]
 fn another_user_is_turned_away_and_told_so() {
     let rig = Rig::new(|_| false);
     let refused = rig.client().ask(Request::Status { subjects: 0 }).unwrap_err().to_string();
