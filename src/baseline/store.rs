@@ -148,9 +148,6 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Where a Mac keeps its store.
-    pub const DEFAULT_FOLDER: &'static str = "/Library/Application Support/Tidemark/State/baselines";
-
     /// Opens the store in a folder, and makes it where there is none. One that cannot be read is set aside beside it, as
     /// `<folder>.corrupt-<n>`, and a fresh one opened.
     ///

@@ -44,7 +44,7 @@ pub(super) fn walk(
             Next::Due => {}
             Next::Stop => break,
         }
-        if questions.answer(&mut engine, &mut verdicts)
+        if questions.answer(&mut engine, &mut verdicts, keeper.as_mut())
             && let Some(keeper) = &mut keeper
         {
             // What a person said is kept at once.

@@ -99,6 +99,56 @@ fn an_analyst_s_word_goes_to_the_daemon_that_runs_and_outlives_it() {
 }
 
 #[test]
+fn delivered_words_are_taken_once_by_the_daemon_that_runs() {
+    let home = Home::new(FILE_SINK);
+    let mut daemon = home.start();
+    daemon.feed(&departure(1, "2026-03-02T08:00:00.000000000Z"));
+    daemon.feed(&tick("2026-03-02T08:00:10Z"));
+    until("it alerts", || home.alerts().len() == 1);
+    // By the key without the host, as it goes to a whole fleet.
+    let key = home.alerts()[0]["fleet_finding"].as_str().unwrap().to_owned();
+    let word = |key: &str| {
+        format!(
+            r#"{{"feedback": {{"schema": "tidemark.feedback/1", "verdict": "benign", "finding": "{key}"}}}}"#
+        )
+    };
+    home.write("words/1.json", &word(&key));
+    home.write("words/2.json", &word("tmk1:00000000000000000000000000000000"));
+    home.write("words/3.json", "{}");
+    let take = || home.ask(&["feedback", "--from", home.path("words").to_str().unwrap()]);
+    let done = take();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("3.json: skipped"));
+    let closed = || home.alerts().iter().filter(|alert| alert["stage"]["closed"] == "learned").count();
+    until("the finding is closed", || closed() == 1);
+
+    // The behaviour comes back as something new; the word was said of what was before, also after a crash.
+    let forget = || {
+        home.ask(&[
+            "baseline",
+            "forget",
+            "apple:com.apple.curl < path:/Users/*/Scripts/Job1.app/Contents/MacOS/applet",
+        ])
+    };
+    assert!(forget().status.success());
+    daemon.signal(rustix::process::Signal::KILL);
+    daemon.end();
+    let mut daemon = home.start();
+    daemon.feed(&departure(1, "2026-03-04T08:00:00.000000000Z"));
+    daemon.feed(&tick("2026-03-04T08:00:10Z"));
+    until("it alerts again", || home.alerts().len() == 3);
+    assert!(take().status.success());
+    let opened = || home.status_json()["engine"]["open_findings"].as_u64();
+    assert_eq!((opened(), closed()), (Some(1), 1));
+    assert!(daemon.stop().0.success());
+
+    // Without a daemon the store itself is asked.
+    assert!(take().status.success());
+    let listed = home.ask(&["baseline", "list"]);
+    assert!(String::from_utf8_lossy(&listed.stdout).contains("Job1"));
+}
+
+#[test]
 fn an_audit_is_a_folder_whose_manifest_holds() {
     let home = Home::new(FILE_SINK);
     let mut daemon = home.start();

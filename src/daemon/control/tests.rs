@@ -49,7 +49,7 @@ impl Rig {
         thread::spawn(move || {
             let mut engine = Engine::new(Settings::default());
             while awake(&receiver) {
-                questions.answer(&mut engine, &mut Vec::new());
+                questions.answer(&mut engine, &mut Vec::new(), None);
             }
         });
         let (findings, _) = broadcast::channel(8);
