@@ -135,11 +135,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
                 let request = Request::Approve { subject: parse_subject(subject) };
                 return daemon.ask(request).map(drop).map_err(|error| failure(&error));
             }
-            let (store, mut detector) = place.open()?;
-            if !detector.feedback(&parse_subject(subject), Verdict::Benign) {
+            let (mut store, mut detector) = place.open()?;
+            let named = parse_subject(subject);
+            if !detector.feedback(&named, Verdict::Benign) {
                 let nothing = format!("nothing of `{subject}` waits for a word");
                 return Err(Failure::new(Code::CheckFailed, nothing));
             }
+            store.settle(named.to_string());
             store.save(&mut detector)?;
         }
     }
@@ -152,6 +154,8 @@ pub(super) struct OpenStore {
     pub(super) store: Store,
     /// What the engine keeps beside the baselines: a verb leaves it as it was, so that the next run goes on from it.
     road: Option<Vec<u8>>,
+    /// What the next engine is to close.
+    settled: Vec<String>,
 }
 
 impl OpenStore {
@@ -160,9 +164,17 @@ impl OpenStore {
         self.write(detector.checkpoint())
     }
 
+    /// Has the next engine close the findings that have this key, or this subject.
+    pub(super) fn settle(&mut self, what: String) {
+        if !self.settled.contains(&what) {
+            self.settled.push(what);
+        }
+    }
+
     /// Writes a checkpoint.
     pub(super) fn write(&self, mut checkpoint: Checkpoint) -> Result<(), Failure> {
         checkpoint.road.clone_from(&self.road);
+        checkpoint.settled.clone_from(&self.settled);
         self.store.write(&checkpoint).map_err(|error| Failure::new(Code::Io, error))
     }
 }
@@ -207,7 +219,7 @@ impl Located<'_> {
         let settings = self.setup.config()?.detection;
         let detector = Detector::restore(settings, Arc::new(Priors::builtin()), &saved)
             .map_err(|error| Failure::new(Code::BadData, error))?;
-        Ok((OpenStore { store, road: saved.road }, detector))
+        Ok((OpenStore { store, road: saved.road, settled: saved.settled }, detector))
     }
 }
 

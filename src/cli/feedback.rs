@@ -86,15 +86,19 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return std::fs::write(file, text + "\n")
             .map_err(|error| Failure::new(Code::Io, format!("cannot write {}: {error}", file.display())));
     }
+    let finding = find(&document, "finding").and_then(Value::as_str).map(str::to_owned);
     if let Some(mut daemon) = place.daemon()? {
-        let finding = find(&document, "finding").and_then(|key| serde_json::from_value(key.clone()).ok());
+        let finding = finding.and_then(|key| serde_json::from_value(Value::String(key)).ok());
         let request = Request::Feedback { subject, verdict, finding };
         return daemon.ask(request).map(drop).map_err(|error| failure(&error));
     }
-    let (store, mut detector) = place.open()?;
+    let (mut store, mut detector) = place.open()?;
     if !detector.feedback(&subject, verdict) {
         let message = format!("nothing of `{subject}` is remembered: is this the alert's own Mac?");
         return Err(Failure::new(Code::CheckFailed, message));
+    }
+    if let (Verdict::Benign, Some(finding)) = (verdict, finding) {
+        store.settle(finding);
     }
     store.save(&mut detector)
 }
@@ -163,6 +167,9 @@ impl Taker {
                 }
                 let subject = word.subject_in(detector);
                 let known = subject.is_some_and(|subject| detector.feedback(&subject, word.verdict));
+                if let (true, Verdict::Benign, Some(finding)) = (known, word.verdict, word.finding) {
+                    store.settle(finding);
+                }
                 let mut checkpoint = detector.checkpoint();
                 checkpoint.feedback.push((key.to_vec(), vec![u8::from(known)]));
                 store.write(checkpoint)

@@ -51,6 +51,7 @@ fn the_last_word_of_a_daemon_that_ends_is_what_it_knew_and_that_it_ended() {
     assert_eq!(home.status_json()["ended"], false);
     daemon.feed(&departure(1, "2026-03-02T08:00:00.000000000Z"));
     daemon.feed(&tick("2026-03-02T08:00:10Z"));
+    until("it alerts", || home.alerts().len() == 1);
     assert!(daemon.stop().0.success());
     let told = std::fs::read(home.state().join("status.json")).unwrap();
     let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
@@ -122,30 +123,39 @@ fn delivered_words_are_taken_once_by_the_daemon_that_runs() {
     let closed = || home.alerts().iter().filter(|alert| alert["stage"]["closed"] == "learned").count();
     until("the finding is closed", || closed() == 1);
 
-    // The behaviour comes back as something new; the word was said of what was before, also after a crash.
-    let forget = || {
-        home.ask(&[
-            "baseline",
-            "forget",
-            "apple:com.apple.curl < path:/Users/*/Scripts/Job1.app/Contents/MacOS/applet",
-        ])
-    };
-    assert!(forget().status.success());
+    // Each was taken once, and a crash does not change that.
+    assert!(take().status.success());
     daemon.signal(rustix::process::Signal::KILL);
     daemon.end();
-    let mut daemon = home.start();
-    daemon.feed(&departure(1, "2026-03-04T08:00:00.000000000Z"));
-    daemon.feed(&tick("2026-03-04T08:00:10Z"));
-    until("it alerts again", || home.alerts().len() == 3);
-    assert!(take().status.success());
-    let opened = || home.status_json()["engine"]["open_findings"].as_u64();
-    assert_eq!((opened(), closed()), (Some(1), 1));
-    assert!(daemon.stop().0.success());
+    {
+        let store = tidemark::baseline::Store::open(&home.state().join("baselines")).unwrap().store;
+        let taken = |name: &str| {
+            let text = std::fs::read(home.path(name)).unwrap();
+            store.has_feedback(&<sha2::Sha256 as sha2::Digest>::digest(text)).unwrap()
+        };
+        assert_eq!(["words/1.json", "words/2.json", "words/3.json"].map(taken), [true, true, false]);
+    }
+    assert_eq!(closed(), 1);
+}
 
-    // Without a daemon the store itself is asked.
-    assert!(take().status.success());
-    let listed = home.ask(&["baseline", "list"]);
-    assert!(String::from_utf8_lossy(&listed.stdout).contains("Job1"));
+#[test]
+fn what_is_called_normal_while_no_daemon_runs_is_closed_by_the_next_one_once() {
+    let home = Home::new(FILE_SINK);
+    let mut daemon = home.start();
+    daemon.feed(&departure(1, "2026-03-02T08:00:00.000000000Z"));
+    daemon.feed(&tick("2026-03-02T08:00:10Z"));
+    until("it alerts", || home.alerts().len() == 1);
+    let id = home.alerts()[0]["id"].as_str().unwrap().to_owned();
+    assert!(daemon.stop().0.success());
+    let said = home.ask(&["feedback", &id, "benign"]);
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    for _ in 0..2 {
+        let daemon = home.start();
+        until("it is closed", || home.status_json()["engine"]["open_findings"] == 0);
+        assert!(daemon.stop().0.success());
+        let closed = home.alerts().iter().filter(|alert| alert["stage"]["closed"] == "learned").count();
+        assert_eq!(closed, 1);
+    }
 }
 
 #[test]
