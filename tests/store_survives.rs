@@ -30,6 +30,7 @@ fn numbered(n: u64) -> Checkpoint {
         host: n.to_be_bytes().to_vec(),
         subjects: (0..SUBJECTS).map(|s| (format!("subject-{s:03}").into_bytes(), Some(value(s)))).collect(),
         feedback: vec![(format!("alert-{n}").into_bytes(), vec![1])],
+        settled: Vec::new(),
     }
 }
 

@@ -125,9 +125,11 @@ impl Lifecycle {
         out.extend(self.close(finding, time, Closed::Excepted));
     }
 
-    /// An analyst called the behaviour normal, and it was learnt: closes the finding where it is open.
-    pub fn learned(&mut self, finding: &FindingKey, time: Timestamp, out: &mut Vec<Alert>) {
-        out.extend(self.close(finding, time, Closed::Learned));
+    /// An analyst called the behaviour normal, and it was learnt: closes the open findings whose last event is meant.
+    pub fn learned(&mut self, is_meant: impl Fn(&Alert) -> bool, time: Timestamp, out: &mut Vec<Alert>) {
+        let meant = self.open.iter().filter(|(_, open)| is_meant(&open.latest));
+        let meant: Vec<FindingKey> = meant.map(|(key, _)| key.clone()).collect();
+        out.extend(meant.iter().filter_map(|key| self.close(key, time, Closed::Learned)));
     }
 
     /// Time passed: what waited long enough leaves, and what was quiet for long is closed.
@@ -280,7 +282,9 @@ mod tests {
                 Closed::Excepted,
                 Lifecycle::excepted as fn(&mut Lifecycle, &FindingKey, Timestamp, &mut Vec<Alert>),
             ),
-            (Closed::Learned, Lifecycle::learned),
+            (Closed::Learned, |life, finding, time, out| {
+                life.learned(|alert| alert.finding == *finding, time, out);
+            }),
         ] {
             let mut life = Lifecycle::default();
             told(&mut life, again(0));
@@ -321,7 +325,7 @@ mod tests {
         let event = killed.open.values().next().unwrap().latest.clone();
         life.left(*event);
         assert_eq!(life, killed);
-        killed.learned(&again(0).finding, at(60), &mut out);
+        killed.learned(|alert| alert.finding == again(0).finding, at(60), &mut out);
         life.left(out.pop().unwrap());
         assert!(life.is_empty());
     }

@@ -51,6 +51,9 @@ pub struct Checkpoint {
     pub subjects: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Feedback that was taken, by its key.
     pub feedback: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What was called normal while no engine ran, a finding's key or a subject each: the next engine closes the findings, and its checkpoints
+    /// have none.
+    pub settled: Vec<String>,
 }
 
 impl Checkpoint {
@@ -67,6 +70,7 @@ impl Checkpoint {
             time: later.time,
             host: later.host,
             road: later.road,
+            settled: later.settled,
         }
     }
 
@@ -91,6 +95,8 @@ pub struct Saved {
     pub road: Option<Vec<u8>>,
     /// Subjects by key, in the order of the keys.
     pub subjects: Vec<(Vec<u8>, Vec<u8>)>,
+    /// See [`Checkpoint::settled`].
+    pub settled: Vec<String>,
 }
 
 /// Why a store cannot be used. Nothing is destroyed in any of these cases.
@@ -148,9 +154,6 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Where a Mac keeps its store.
-    pub const DEFAULT_FOLDER: &'static str = "/Library/Application Support/Tidemark/State/baselines";
-
     /// Opens the store in a folder, and makes it where there is none. One that cannot be read is set aside beside it, as
     /// `<folder>.corrupt-<n>`, and a fresh one opened.
     ///
@@ -230,6 +233,10 @@ impl Store {
                 Some(road) => host.insert(ROAD_KEY, road.as_slice())?,
                 None => host.remove(ROAD_KEY)?,
             };
+            match &*checkpoint.settled {
+                [] => host.remove(SETTLED_KEY)?,
+                settled => host.insert(SETTLED_KEY, settled.join("\n").as_bytes())?,
+            };
             if let Some(time) = checkpoint.time {
                 metadata.insert(TIME_KEY, &time.as_nanos().to_be_bytes())?;
             }
@@ -257,7 +264,10 @@ impl Store {
             self.subjects.iter().map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())));
         let time = self.metadata.get(TIME_KEY).map_err(wrong)?;
         let nanos = time.and_then(|bytes| Some(i64::from_be_bytes(bytes.as_ref().try_into().ok()?)));
+        let settled = self.host.get(SETTLED_KEY).map_err(wrong)?;
+        let settled = settled.map(|value| String::from_utf8_lossy(&value).into_owned()).unwrap_or_default();
         Ok(Saved {
+            settled: settled.lines().map(str::to_owned).collect(),
             time: nanos.map(Timestamp::from_nanos),
             host: self.host.get(HOST_KEY).map_err(wrong)?.map(|value| value.to_vec()),
             road: self.host.get(ROAD_KEY).map_err(wrong)?.map(|value| value.to_vec()),
@@ -410,5 +420,6 @@ const FORMAT_KEY: &[u8] = b"format";
 const TIME_KEY: &[u8] = b"time";
 const HOST_KEY: &[u8] = b"host";
 const ROAD_KEY: &[u8] = b"road";
+const SETTLED_KEY: &[u8] = b"settled";
 /// sled's page cache: everything is read once, at start, so that little is enough.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;

@@ -90,6 +90,11 @@ impl Lookup {
 }
 
 impl Kept {
+    /// The state's folder.
+    pub(super) fn state(&self) -> &Path {
+        &self.state
+    }
+
     /// What was found, suppressed findings included, the earliest day first, one document a line.
     pub(super) fn findings(&self) -> Result<Archived, Failure> {
         let folder = self.state.join(ARCHIVE_FOLDER);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::inputs::Setup;
+use super::run::{BASELINES, DEFAULT_STATE};
 use super::status::failure;
 use super::{Code, Failure};
 use crate::baseline::{Checkpoint, Priors, Store, StoreError};
@@ -25,6 +26,9 @@ use crate::process::{Identity, Subject};
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,
+    /// The state's folder, as given to `tidemark run`; the store is in it.
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_STATE, global = true)]
+    state: PathBuf,
     #[command(flatten)]
     place: Place,
 }
@@ -32,9 +36,9 @@ pub(super) struct Args {
 /// Where the store is.
 #[derive(Debug, clap::Args)]
 pub(super) struct Place {
-    /// The folder of the store.
-    #[arg(long, value_name = "FOLDER", default_value = Store::DEFAULT_FOLDER, global = true)]
-    store: PathBuf,
+    /// The folder of the store; `baselines` in the state's folder where none is named.
+    #[arg(long, value_name = "FOLDER", global = true)]
+    store: Option<PathBuf>,
     #[command(flatten)]
     pub(super) setup: Setup,
 }
@@ -85,16 +89,17 @@ enum What {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
+    let place = args.place.or_in(&args.state);
     match &args.what {
-        What::List { json } => list(&args.place.open()?.1, *json, &mut out)?,
+        What::List { json } => list(&place.open()?.1, *json, &mut out)?,
         What::Show { subject, json } => {
-            let (_, detector) = args.place.open()?;
+            let (_, detector) = place.open()?;
             let portrait = detector.portrait(&parse_subject(subject)).ok_or_else(|| unknown(subject))?;
             if *json { write_json(&mut out, &portrait)? } else { show(&portrait, &mut out)? }
         }
-        What::Export => out.write_all(args.place.open()?.1.export().to_text().as_bytes())?,
+        What::Export => out.write_all(place.open()?.1.export().to_text().as_bytes())?,
         What::Import { file, dry_run } => {
-            let (store, mut detector) = args.place.open()?;
+            let (store, mut detector) = place.open()?;
             let imported = detector.import(&read_transfer(file)?, *dry_run);
             let would = if *dry_run { "would be " } else { "" };
             for (subjects, done) in [(&imported.added, "added"), (&imported.merged, "merged")] {
@@ -107,7 +112,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             }
         }
         What::Merge { files } => {
-            let config = args.place.setup.config()?;
+            let config = place.setup.config()?;
             let mut documents = files.iter().map(|file| read_transfer(file));
             let Some(first) = documents.next() else { return Ok(()) };
             let merged = documents
@@ -115,26 +120,28 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             out.write_all(merged.to_text().as_bytes())?;
         }
         What::Forget { subject } => {
-            if let Some(mut daemon) = args.place.daemon()? {
+            if let Some(mut daemon) = place.daemon()? {
                 let request = Request::Forget { subject: parse_subject(subject) };
                 return daemon.ask(request).map(drop).map_err(|error| failure(&error));
             }
-            let (store, mut detector) = args.place.open()?;
+            let (store, mut detector) = place.open()?;
             if !detector.forget(&parse_subject(subject)) {
                 return Err(unknown(subject));
             }
             store.save(&mut detector)?;
         }
         What::Approve { subject } => {
-            if let Some(mut daemon) = args.place.daemon()? {
+            if let Some(mut daemon) = place.daemon()? {
                 let request = Request::Approve { subject: parse_subject(subject) };
                 return daemon.ask(request).map(drop).map_err(|error| failure(&error));
             }
-            let (store, mut detector) = args.place.open()?;
-            if !detector.feedback(&parse_subject(subject), Verdict::Benign) {
+            let (mut store, mut detector) = place.open()?;
+            let named = parse_subject(subject);
+            if !detector.feedback(&named, Verdict::Benign) {
                 let nothing = format!("nothing of `{subject}` waits for a word");
                 return Err(Failure::new(Code::CheckFailed, nothing));
             }
+            store.settle(named.to_string());
             store.save(&mut detector)?;
         }
     }
@@ -147,6 +154,8 @@ pub(super) struct OpenStore {
     pub(super) store: Store,
     /// What the engine keeps beside the baselines: a verb leaves it as it was, so that the next run goes on from it.
     road: Option<Vec<u8>>,
+    /// What the next engine is to close.
+    settled: Vec<String>,
 }
 
 impl OpenStore {
@@ -155,14 +164,36 @@ impl OpenStore {
         self.write(detector.checkpoint())
     }
 
+    /// Has the next engine close the findings that have this key, or this subject.
+    pub(super) fn settle(&mut self, what: String) {
+        if !self.settled.contains(&what) {
+            self.settled.push(what);
+        }
+    }
+
     /// Writes a checkpoint.
     pub(super) fn write(&self, mut checkpoint: Checkpoint) -> Result<(), Failure> {
         checkpoint.road.clone_from(&self.road);
+        checkpoint.settled.clone_from(&self.settled);
         self.store.write(&checkpoint).map_err(|error| Failure::new(Code::Io, error))
     }
 }
 
 impl Place {
+    /// This place, which is in a state's folder where it is not named.
+    pub(super) fn or_in(&self, state: &Path) -> Located<'_> {
+        let store = self.store.clone().unwrap_or_else(|| state.join(BASELINES));
+        Located { store, setup: &self.setup }
+    }
+}
+
+/// A store's folder and the settings that it is read with.
+pub(super) struct Located<'a> {
+    store: PathBuf,
+    setup: &'a Setup,
+}
+
+impl Located<'_> {
     /// The daemon that has this store open, where one runs: it is asked to do what else is done to the store itself.
     pub(super) fn daemon(&self) -> Result<Option<Client>, Failure> {
         let Some(state) = self.store.parent() else { return Ok(None) };
@@ -188,7 +219,7 @@ impl Place {
         let settings = self.setup.config()?.detection;
         let detector = Detector::restore(settings, Arc::new(Priors::builtin()), &saved)
             .map_err(|error| Failure::new(Code::BadData, error))?;
-        Ok((OpenStore { store, road: saved.road }, detector))
+        Ok((OpenStore { store, road: saved.road, settled: saved.settled }, detector))
     }
 }
 

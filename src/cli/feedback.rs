@@ -8,13 +8,12 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::alerts::Lookup;
-use super::baseline::{Place, read_text};
+use super::baseline::{Located, OpenStore, Place, read_text};
 use super::status::failure;
 use super::{Code, Failure};
-use crate::alert::{Alert, FindingKey};
-use crate::daemon::Request;
+use crate::alert::Alert;
+use crate::daemon::{Client, Request, Word};
 use crate::detect::{Detector, Verdict};
-use crate::network::Protocol;
 use crate::process::Subject;
 
 /// Says whether an alert was benign or malicious. Benign: what it saw is learnt in full. Malicious: what it saw is forgotten, and the alert
@@ -38,13 +37,13 @@ pub(super) struct Args {
     alert: Option<String>,
     /// What it was.
     #[arg(value_enum)]
-    verdict: Option<Word>,
+    verdict: Option<Said>,
     #[command(flatten)]
     lookup: Lookup,
     /// Writes the word to this file, to be delivered, and touches no store.
     #[arg(long, value_name = "FILE")]
     deliver: Option<PathBuf>,
-    /// Takes every delivered word in this folder; one that was taken before is skipped.
+    /// Has the daemon, or the store where none runs, take every delivered word in this folder; one that was taken before is skipped.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["alert", "deliver"])]
     from: Option<PathBuf>,
     #[command(flatten)]
@@ -52,7 +51,7 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Word {
+enum Said {
     /// Normal for this program.
     Benign,
     /// An attack.
@@ -62,72 +61,44 @@ enum Word {
 /// A word on its way to a Mac.
 #[derive(Debug, Serialize, Deserialize)]
 struct Delivered {
-    feedback: Feedback,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Feedback {
-    schema: String,
-    verdict: Verdict,
-    /// Whose finding it was; where it is absent, `finding` says it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    subject: Option<Subject>,
-    /// The finding's key, or its key without the host.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    finding: Option<String>,
-    /// The host that the finding's key was made with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    host: Option<String>,
-}
-
-impl Feedback {
-    /// Whose finding it was: as the word says, else the subject of this store whose findings have the key.
-    fn subject_in(&self, detector: &Detector) -> Option<Subject> {
-        if self.subject.is_some() {
-            return self.subject.clone();
-        }
-        let key = self.finding.as_deref()?;
-        let protocols = || Protocol::ALL.iter().copied().map(Some).chain([None]);
-        let hosts = [None, self.host.as_deref()];
-        let has_key = |subject: &Subject| {
-            protocols().any(|protocol| {
-                hosts.iter().any(|host| FindingKey::new(*host, subject, protocol).as_str() == key)
-            })
-        };
-        detector.subjects().into_iter().find(|subject| has_key(subject)).cloned()
-    }
+    feedback: Word,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let place = args.place.or_in(args.lookup.kept.state());
     if let Some(folder) = &args.from {
-        return take_folder(folder, &args.place);
+        return take_folder(folder, &place);
     }
-    let (Some(name), Some(word)) = (&args.alert, args.verdict) else { return Ok(()) };
+    let (Some(name), Some(said)) = (&args.alert, args.verdict) else { return Ok(()) };
     let document = document(name, args)?;
     let subject = subject_of(&document).ok_or_else(|| {
         Failure::new(Code::BadData, format!("{name} holds no alert: no `subject` with an `image` in it"))
     })?;
-    let verdict = match word {
-        Word::Benign => Verdict::Benign,
-        Word::Malicious => Verdict::Malicious,
+    let verdict = match said {
+        Said::Benign => Verdict::Benign,
+        Said::Malicious => Verdict::Malicious,
     };
     if let Some(file) = &args.deliver {
         let finding = find(&document, "finding").and_then(Value::as_str).map(str::to_owned);
         let feedback =
-            Feedback { schema: SCHEMA.into(), verdict, subject: Some(subject), finding, host: None };
+            Word { schema: Word::SCHEMA.into(), verdict, subject: Some(subject), finding, host: None };
         let text = serde_json::to_string(&Delivered { feedback }).map_err(io::Error::from)?;
         return std::fs::write(file, text + "\n")
             .map_err(|error| Failure::new(Code::Io, format!("cannot write {}: {error}", file.display())));
     }
-    if let Some(mut daemon) = args.place.daemon()? {
-        let finding = find(&document, "finding").and_then(|key| serde_json::from_value(key.clone()).ok());
+    let finding = find(&document, "finding").and_then(Value::as_str).map(str::to_owned);
+    if let Some(mut daemon) = place.daemon()? {
+        let finding = finding.and_then(|key| serde_json::from_value(Value::String(key)).ok());
         let request = Request::Feedback { subject, verdict, finding };
         return daemon.ask(request).map(drop).map_err(|error| failure(&error));
     }
-    let (store, mut detector) = args.place.open()?;
+    let (mut store, mut detector) = place.open()?;
     if !detector.feedback(&subject, verdict) {
         let message = format!("nothing of `{subject}` is remembered: is this the alert's own Mac?");
         return Err(Failure::new(Code::CheckFailed, message));
+    }
+    if let (Verdict::Benign, Some(finding)) = (verdict, finding) {
+        store.settle(finding);
     }
     store.save(&mut detector)
 }
@@ -151,7 +122,7 @@ fn document(name: &str, args: &Args) -> Result<Value, Failure> {
     .map_err(|error| Failure::new(Code::BadData, format!("{}: {error}", path.display())))
 }
 
-fn take_folder(folder: &Path, place: &Place) -> Result<(), Failure> {
+fn take_folder(folder: &Path, place: &Located<'_>) -> Result<(), Failure> {
     let unreadable =
         |error: io::Error| Failure::new(Code::NoInput, format!("cannot read {}: {error}", folder.display()));
     let entries = std::fs::read_dir(folder).map_err(unreadable)?;
@@ -159,29 +130,52 @@ fn take_folder(folder: &Path, place: &Place) -> Result<(), Failure> {
         entries.map(|entry| entry.map(|e| e.path())).collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.sort();
-    let (store, mut detector) = place.open()?;
+    let mut taker = match place.daemon()? {
+        Some(daemon) => Taker::Daemon(daemon),
+        None => Taker::Store(Box::new(place.open()?)),
+    };
     let mut err = io::stderr().lock();
     for path in paths {
         let text = read_text(&path)?;
-        let key = Sha256::digest(text.as_bytes()).to_vec();
-        if store.store.has_feedback(&key).map_err(|error| Failure::new(Code::BadData, error))? {
-            continue;
-        }
-        let delivered: Delivered = match serde_json::from_str(&text) {
-            Ok(delivered) => delivered,
+        match serde_json::from_str::<Delivered>(&text) {
+            Ok(delivered) => taker.take(&Sha256::digest(text.as_bytes()), delivered.feedback)?,
             // A file of somebody else's is no reason to leave the others untaken.
-            Err(error) => {
-                let _ = writeln!(err, "{}: skipped: {error}", path.display());
-                continue;
-            }
-        };
-        let subject = delivered.feedback.subject_in(&detector);
-        let known = subject.is_some_and(|subject| detector.feedback(&subject, delivered.feedback.verdict));
-        let mut checkpoint = detector.checkpoint();
-        checkpoint.feedback.push((key, vec![u8::from(known)]));
-        store.write(checkpoint)?;
+            Err(error) => drop(writeln!(err, "{}: skipped: {error}", path.display())),
+        }
     }
     Ok(())
+}
+
+/// Who takes delivered words, each once.
+enum Taker {
+    /// It has the store open.
+    Daemon(Client),
+    Store(Box<(OpenStore, Detector)>),
+}
+
+impl Taker {
+    fn take(&mut self, key: &[u8], word: Word) -> Result<(), Failure> {
+        match self {
+            Self::Daemon(daemon) => {
+                let request = Request::Word { key: hex::encode(key), word };
+                daemon.ask(request).map(drop).map_err(|error| failure(&error))
+            }
+            Self::Store(open) => {
+                let (store, detector) = &mut **open;
+                if store.store.has_feedback(key).map_err(|error| Failure::new(Code::BadData, error))? {
+                    return Ok(());
+                }
+                let subject = word.subject_in(detector);
+                let known = subject.is_some_and(|subject| detector.feedback(&subject, word.verdict));
+                if let (true, Verdict::Benign, Some(finding)) = (known, word.verdict, word.finding) {
+                    store.settle(finding);
+                }
+                let mut checkpoint = detector.checkpoint();
+                checkpoint.feedback.push((key.to_vec(), vec![u8::from(known)]));
+                store.write(checkpoint)
+            }
+        }
+    }
 }
 
 /// The subject of an alert's document, however deep a SIEM has wrapped it.
@@ -199,8 +193,6 @@ fn find<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
         _ => None,
     }
 }
-
-const SCHEMA: &str = "tidemark.feedback/1";
 
 #[cfg(test)]
 mod tests {

@@ -52,7 +52,7 @@ impl DaemonPlace {
 /// Why the daemon gave no answer, as an exit code and a sentence.
 pub(super) fn failure(error: &ControlError) -> Failure {
     let code = match error {
-        ControlError::Absent { .. } => Code::Unavailable,
+        ControlError::Absent { .. } | ControlError::Ended => Code::Unavailable,
         ControlError::Denied(_) => Code::NotPermitted,
         ControlError::Broken(_) => Code::Io,
         ControlError::Refused(_) => Code::CheckFailed,

@@ -24,6 +24,8 @@ pub(super) struct Keeper {
     renewal: Renewal,
     /// A checkpoint that the disk did not take. It counts as written for the engine, so the next one has it in itself.
     unwritten: Option<Checkpoint>,
+    /// Delivered words that were taken since the last checkpoint, by their keys.
+    words: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Keeper {
@@ -36,6 +38,7 @@ impl Keeper {
             spread_until: Instant::now(),
             renewal,
             unwritten: None,
+            words: Vec::new(),
         }
     }
 
@@ -51,6 +54,23 @@ impl Keeper {
     /// Something must not wait.
     pub(super) fn make_due(&mut self) {
         self.due = Some(Instant::now());
+    }
+
+    /// Whether the delivered word with this key was taken.
+    pub(super) fn has_word(&self, key: &[u8]) -> Result<bool, StoreError> {
+        let unwritten = self.unwritten.iter().flat_map(|checkpoint| &checkpoint.feedback);
+        if self.words.iter().chain(unwritten).any(|(taken, _)| taken == key) {
+            return Ok(true);
+        }
+        match &self.store {
+            Some(store) => store.has_feedback(key),
+            None => Store::open_as_it_is(&self.folder)?.has_feedback(key),
+        }
+    }
+
+    /// The delivered word with this key was taken; the next checkpoint says so, with what came of it.
+    pub(super) fn word_taken(&mut self, key: Vec<u8>, known: bool) {
+        self.words.push((key, vec![u8::from(known)]));
     }
 
     /// How long until a checkpoint is due.
@@ -102,7 +122,8 @@ impl Keeper {
         Ok(())
     }
 
-    fn with_unwritten(&mut self, checkpoint: Checkpoint) -> Checkpoint {
+    fn with_unwritten(&mut self, mut checkpoint: Checkpoint) -> Checkpoint {
+        checkpoint.feedback.append(&mut self.words);
         match self.unwritten.take() {
             Some(earlier) => earlier.followed_by(checkpoint),
             None => checkpoint,

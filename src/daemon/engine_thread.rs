@@ -10,6 +10,8 @@ use super::history::History;
 use super::intake::Intake;
 use super::mailbox::Questions;
 use super::queue::{Outlet, Taken};
+use super::service::SUBJECTS_TOLD;
+use super::vitals::Snapshot;
 use crate::engine::{Engine, Tally};
 use crate::network::LOOK_AHEAD;
 use crate::observation::Observation;
@@ -24,12 +26,12 @@ pub(super) fn walk(
     mut keeper: Option<Keeper>,
     mut calendar: Calendar,
     history: &History,
-) -> Result<Tally, DaemonError> {
+) -> Result<Walked, DaemonError> {
     let mut verdicts = Vec::new();
     let mut inlet = Inlet { observed, batch: Vec::new(), busy: false };
     engine.keep_ended(history.is_kept());
     while let Some(batch) = inlet.next(&mut intake, keeper.as_ref().and_then(Keeper::due_in)) {
-        let mut told = questions.answer(&mut engine, &mut verdicts);
+        let mut told = questions.answer(&mut engine, &mut verdicts, keeper.as_mut());
         for some in batch.chunks(LOOK_AHEAD) {
             engine.look_ahead(some);
             for observation in some {
@@ -39,7 +41,7 @@ pub(super) fn walk(
                 {
                     intake.due(&due, now);
                 }
-                told |= questions.answer(&mut engine, &mut verdicts);
+                told |= questions.answer(&mut engine, &mut verdicts, keeper.as_mut());
                 intake.take(&mut verdicts);
             }
         }
@@ -73,7 +75,17 @@ pub(super) fn walk(
     if let (Some(keeper), Some(checkpoint)) = (keeper, checkpoint) {
         keeper.finish(checkpoint)?;
     }
-    if lost > 0 { Err(DaemonError::Lost(lost)) } else { Ok(engine.tally().clone()) }
+    if lost > 0 {
+        return Err(DaemonError::Lost(lost));
+    }
+    Ok(Walked { tally: engine.tally().clone(), last: Snapshot::of(&engine, SUBJECTS_TOLD) })
+}
+
+/// What an engine leaves at the end of its road.
+pub(super) struct Walked {
+    pub(super) tally: Tally,
+    /// For the status that outlives the daemon.
+    pub(super) last: Snapshot,
 }
 
 /// Where observations come from.

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::checkpoint::Keeper;
 use super::queue::Queue;
+use crate::baseline::StoreError;
 use crate::engine::{Engine, Verdict};
 
 /// Whether it changed what the engine knows.
-type Question = Box<dyn FnOnce(&mut Engine, &mut Vec<Verdict>) -> bool + Send>;
+type Question = Box<dyn FnOnce(&mut Engine, &mut Vec<Verdict>, Option<&mut Keeper>) -> bool + Send>;
 
 /// Where questions are left.
 #[derive(Clone)]
@@ -41,7 +43,7 @@ impl Mailbox {
         &self,
         look: impl FnOnce(&Engine) -> T + Send + 'static,
     ) -> Option<T> {
-        self.leave(|engine, _| (look(engine), false)).await
+        self.leave(|engine, _, _| (look(engine), false)).await
     }
 
     /// Has the engine change something, which is kept on the disk at once; gives what comes of it. `None` as for [`Mailbox::ask`]; it may be done
@@ -50,16 +52,38 @@ impl Mailbox {
         &self,
         work: impl FnOnce(&mut Engine, &mut Vec<Verdict>) -> T + Send + 'static,
     ) -> Option<T> {
-        self.leave(|engine, out| (work(engine, out), true)).await
+        self.leave(|engine, out, _| (work(engine, out), true)).await
+    }
+
+    /// As [`Mailbox::change`], for a word that may be delivered again: where the one with this key was taken, nothing is done and nothing comes.
+    /// `work` says whether the word meant anything here.
+    pub(super) async fn take_once(
+        &self,
+        key: Vec<u8>,
+        work: impl FnOnce(&mut Engine, &mut Vec<Verdict>) -> bool + Send + 'static,
+    ) -> Option<Result<Option<bool>, StoreError>> {
+        self.leave(|engine, out, keeper| {
+            let Some(keeper) = keeper else { return (Ok(Some(work(engine, out))), true) };
+            match keeper.has_word(&key) {
+                Ok(false) => {
+                    let known = work(engine, out);
+                    keeper.word_taken(key, known);
+                    (Ok(Some(known)), true)
+                }
+                Ok(true) => (Ok(None), false),
+                Err(error) => (Err(error), false),
+            }
+        })
+        .await
     }
 
     async fn leave<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Engine, &mut Vec<Verdict>) -> (T, bool) + Send + 'static,
+        work: impl FnOnce(&mut Engine, &mut Vec<Verdict>, Option<&mut Keeper>) -> (T, bool) + Send + 'static,
     ) -> Option<T> {
         let (answer, answered) = oneshot::channel();
-        let question: Question = Box::new(move |engine, out| {
-            let (come, changed) = work(engine, out);
+        let question: Question = Box::new(move |engine, out, keeper| {
+            let (come, changed) = work(engine, out, keeper);
             // Whoever asked may have gone; the work is done all the same.
             let _ = answer.send(come);
             changed
@@ -79,7 +103,12 @@ impl Mailbox {
 
 impl Questions {
     /// Does what waits; `true` where that changed what the engine knows. Without a question it costs one look at a flag.
-    pub(super) fn answer(&self, engine: &mut Engine, out: &mut Vec<Verdict>) -> bool {
+    pub(super) fn answer(
+        &self,
+        engine: &mut Engine,
+        out: &mut Vec<Verdict>,
+        mut keeper: Option<&mut Keeper>,
+    ) -> bool {
         if !self.waiting.load(Ordering::Acquire) {
             return false;
         }
@@ -87,7 +116,7 @@ impl Questions {
         let questions = std::mem::take(&mut *self.list.lock().unwrap_or_else(PoisonError::into_inner));
         let mut changed = false;
         for question in questions {
-            changed |= question(engine, out);
+            changed |= question(engine, out, keeper.as_deref_mut());
         }
         changed
     }
@@ -116,15 +145,15 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let mut engine = Engine::new(Settings::default());
-        assert!(questions.answer(&mut engine, &mut Vec::new()));
-        assert!(!questions.answer(&mut engine, &mut Vec::new()));
+        assert!(questions.answer(&mut engine, &mut Vec::new(), None));
+        assert!(!questions.answer(&mut engine, &mut Vec::new(), None));
         assert_eq!(asked.await.unwrap(), Some(0));
         assert_eq!(outlet.take(&mut Vec::new()), Some(Taken::Asked));
 
         let asked = tokio::spawn(async move { mailbox.ask(|_| 7).await });
         let woken = tokio::task::spawn_blocking(move || outlet.wait(&mut Vec::new(), None)).await;
         assert_eq!(woken.unwrap(), Taken::Asked);
-        assert!(!questions.answer(&mut engine, &mut Vec::new()));
+        assert!(!questions.answer(&mut engine, &mut Vec::new(), None));
         assert_eq!(asked.await.unwrap(), Some(7));
     }
 }

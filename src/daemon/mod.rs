@@ -41,6 +41,7 @@ mod sources;
 mod stop;
 mod supervisor;
 mod vitals;
+mod word;
 
 pub use accepted::AcceptedStatus;
 pub use control::{Client, ControlError, Request, SOCKET as CONTROL_SOCKET};
@@ -52,6 +53,7 @@ pub use resources::Usage;
 pub use settings::{InvalidSetting, Settings};
 pub use stop::StopSignal;
 pub use vitals::{Snapshot, Sources, Status};
+pub use word::Word;
 
 use std::path::PathBuf;
 use std::time::Duration;

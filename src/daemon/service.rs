@@ -109,6 +109,12 @@ impl Service {
         }
     }
 
+    /// The engine has ended, and knew this at the end.
+    pub(super) fn engine_ended(&mut self, last: Option<Snapshot>) {
+        self.latest = last.or(self.latest.take());
+        self.desk.vitals.notes().ended = true;
+    }
+
     /// Has sources try less where the budget is exceeded, and more where it is not.
     fn govern(&mut self) {
         let Some(effort) = &self.effort else { return };
@@ -219,4 +225,4 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// 12 MB a day.
 const WRITE_STATUS: Duration = Duration::from_mins(1);
 /// Subjects in the status file.
-const SUBJECTS_TOLD: usize = 10;
+pub(super) const SUBJECTS_TOLD: usize = 10;

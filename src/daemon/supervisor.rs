@@ -123,6 +123,9 @@ pub(super) async fn supervise(
     tracing::info!("running");
     look_after(&mut service, &vitals.host, &mut engine_ended, &mut hangup, &mut reloads).await;
     let walked = engine.join().map_err(|_| DaemonError::Panicked { part: "engine" });
+    service.engine_ended(
+        walked.as_ref().ok().and_then(|walked| walked.as_ref().ok()).map(|walked| walked.last.clone()),
+    );
     if let Err(error) = &walked {
         service.tell(&Occasion::Failed { part: "engine", what: error });
     }
@@ -133,7 +136,7 @@ pub(super) async fn supervise(
     if waiting > 0 {
         tracing::warn!(waiting, "events were not delivered; they stay in the spool for the next start");
     }
-    walked?
+    walked?.map(|walked| walked.tally)
 }
 
 /// Looks after the parts until the engine has ended.

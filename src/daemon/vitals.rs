@@ -23,6 +23,10 @@ use crate::source::live::{Condition, Effort, EffortCell, SourceState, SourceWatc
 pub struct Status {
     /// `tidemark.status/1`.
     pub schema: &'static str,
+    /// When this was so (RFC 3339).
+    pub time: String,
+    /// Whether the daemon ended, and this is its last word.
+    pub ended: bool,
     /// Of tidemark.
     pub version: &'static str,
     /// Its process.
@@ -160,6 +164,8 @@ pub(super) struct Notes {
     pub(super) strain: Option<Strain>,
     /// Who could change what the daemon is and is told, or did.
     pub(super) tampered: Vec<String>,
+    /// Whether the engine has ended, and the daemon with it.
+    pub(super) ended: bool,
     /// Parts that failed, by name, with what was done about it.
     pub(super) failed: BTreeMap<String, String>,
 }
@@ -170,6 +176,8 @@ impl Vitals {
         let notes = self.notes().clone();
         let mut status = Status {
             schema: "tidemark.status/1",
+            time: jiff::Timestamp::now().to_string(),
+            ended: notes.ended,
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             host: self.host.to_string(),
@@ -248,6 +256,7 @@ fn reasons(status: &Status, notes: &Notes) -> Vec<String> {
     }
     reasons.extend(notes.failed.iter().map(|(part, what)| format!("{part}: {what}")));
     match &status.engine {
+        None if status.ended => {}
         None => reasons.push("the engine did not answer".to_owned()),
         Some(engine) => {
             let coverage = &engine.coverage;

@@ -58,6 +58,7 @@ impl Detector {
             road: None,
             subjects,
             feedback: Vec::new(),
+            settled: Vec::new(),
         }
     }
 

@@ -23,7 +23,7 @@ pub use tally::{SubjectTally, Tally};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::alert::{Alert, FindingKey, Host, Lifecycle, Losses, Person, Privacy};
+use crate::alert::{Alert, Host, Lifecycle, Losses, Person, Privacy};
 use crate::baseline::Priors;
 use crate::detect::{self, Detector, Digest};
 use crate::exceptions::{Exceptions, Ledger};
@@ -143,10 +143,10 @@ impl Engine {
         &self.lifecycle
     }
 
-    /// An analyst called the behaviour of an open finding normal: closes it. The baseline is told through the detector.
-    pub fn learned(&mut self, finding: &FindingKey, time: Timestamp, out: &mut Vec<Verdict>) {
+    /// An analyst called the behaviour of these open findings normal: closes them. The baseline is told through the detector.
+    pub fn learned(&mut self, is_meant: impl Fn(&Alert) -> bool, time: Timestamp, out: &mut Vec<Verdict>) {
         let mut events = Vec::new();
-        self.lifecycle.learned(finding, time, &mut events);
+        self.lifecycle.learned(is_meant, time, &mut events);
         self.leave(events, out);
     }
 

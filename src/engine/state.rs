@@ -104,6 +104,7 @@ impl Engine {
         engine.detector = Detector::restore(settings.detection, settings.priors, saved)?;
         let Some(bytes) = saved.road.as_deref() else {
             engine.catch_up(left);
+            engine.close_settled(&saved.settled, out);
             return Ok(engine);
         };
         let road = read(bytes)?;
@@ -124,6 +125,7 @@ impl Engine {
         let flows = road.flows.map(|tag| road.owners.read(tag));
         let flows = FlowTable::resume(settings.flows, flows, &mut |update| judge.update(update));
         engine.flows = flows;
+        engine.close_settled(&saved.settled, out);
         Ok(engine)
     }
 
@@ -171,6 +173,18 @@ impl Engine {
             flows: flows.snapshot(|tag| owners.write(tag)),
             owners: &owners,
         })
+    }
+
+    /// Closes the findings that an analyst called normal between the runs.
+    fn close_settled(&mut self, settled: &[String], out: &mut Vec<Verdict>) {
+        let is_meant = |alert: &Alert| {
+            let subject = alert.subject.to_string();
+            let names = [alert.finding.as_str(), alert.fleet_finding.as_str(), subject.as_str()];
+            settled.iter().any(|settled| names.contains(&settled.as_str()))
+        };
+        // An event of a run that was killed tells its own time.
+        let time = self.now.unwrap_or(Timestamp::from_nanos(0));
+        self.learned(is_meant, time, out);
     }
 
     /// Takes note of what left after the checkpoint that this engine comes from.

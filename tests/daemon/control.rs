@@ -45,6 +45,24 @@ fn a_finding_is_followed_as_it_comes_and_counted_in_status_and_coverage() {
 }
 
 #[test]
+fn the_last_word_of_a_daemon_that_ends_is_what_it_knew_and_that_it_ended() {
+    let home = Home::new(FILE_SINK);
+    let mut daemon = home.start();
+    assert_eq!(home.status_json()["ended"], false);
+    daemon.feed(&departure(1, "2026-03-02T08:00:00.000000000Z"));
+    daemon.feed(&tick("2026-03-02T08:00:10Z"));
+    until("it alerts", || home.alerts().len() == 1);
+    assert!(daemon.stop().0.success());
+    let told = std::fs::read(home.state().join("status.json")).unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+    assert_eq!(told["ended"], true);
+    assert_eq!(told["engine"]["alerts"], 1, "{told:#}");
+    assert_eq!(told["reasons"], serde_json::json!([]), "nobody need look: {told:#}");
+    assert!(told["time"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+    assert_eq!(home.status().status.code(), Some(69));
+}
+
+#[test]
 fn an_analyst_s_word_goes_to_the_daemon_that_runs_and_outlives_it() {
     let home = Home::new(FILE_SINK);
     let mut daemon = home.start();
@@ -79,6 +97,65 @@ fn an_analyst_s_word_goes_to_the_daemon_that_runs_and_outlives_it() {
     let listed = baseline(&["baseline", "list"]);
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(listed.contains("Job1") && !listed.contains("apple:com.apple.curl <"), "{listed}");
+}
+
+#[test]
+fn delivered_words_are_taken_once_by_the_daemon_that_runs() {
+    let home = Home::new(FILE_SINK);
+    let mut daemon = home.start();
+    daemon.feed(&departure(1, "2026-03-02T08:00:00.000000000Z"));
+    daemon.feed(&tick("2026-03-02T08:00:10Z"));
+    until("it alerts", || home.alerts().len() == 1);
+    // By the key without the host, as it goes to a whole fleet.
+    let key = home.alerts()[0]["fleet_finding"].as_str().unwrap().to_owned();
+    let word = |key: &str| {
+        format!(
+            r#"{{"feedback": {{"schema": "tidemark.feedback/1", "verdict": "benign", "finding": "{key}"}}}}"#
+        )
+    };
+    home.write("words/1.json", &word(&key));
+    home.write("words/2.json", &word("tmk1:00000000000000000000000000000000"));
+    home.write("words/3.json", "{}");
+    let take = || home.ask(&["feedback", "--from", home.path("words").to_str().unwrap()]);
+    let done = take();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("3.json: skipped"));
+    let closed = || home.alerts().iter().filter(|alert| alert["stage"]["closed"] == "learned").count();
+    until("the finding is closed", || closed() == 1);
+
+    // Each was taken once, and a crash does not change that.
+    assert!(take().status.success());
+    daemon.signal(rustix::process::Signal::KILL);
+    daemon.end();
+    {
+        let store = tidemark::baseline::Store::open(&home.state().join("baselines")).unwrap().store;
+        let taken = |name: &str| {
+            let text = std::fs::read(home.path(name)).unwrap();
+            store.has_feedback(&<sha2::Sha256 as sha2::Digest>::digest(text)).unwrap()
+        };
+        assert_eq!(["words/1.json", "words/2.json", "words/3.json"].map(taken), [true, true, false]);
+    }
+    assert_eq!(closed(), 1);
+}
+
+#[test]
+fn what_is_called_normal_while_no_daemon_runs_is_closed_by_the_next_one_once() {
+    let home = Home::new(FILE_SINK);
+    let mut daemon = home.start();
+    daemon.feed(&departure(1, "2026-03-02T08:00:00.000000000Z"));
+    daemon.feed(&tick("2026-03-02T08:00:10Z"));
+    until("it alerts", || home.alerts().len() == 1);
+    let id = home.alerts()[0]["id"].as_str().unwrap().to_owned();
+    assert!(daemon.stop().0.success());
+    let said = home.ask(&["feedback", &id, "benign"]);
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    for _ in 0..2 {
+        let daemon = home.start();
+        until("it is closed", || home.status_json()["engine"]["open_findings"] == 0);
+        assert!(daemon.stop().0.success());
+        let closed = home.alerts().iter().filter(|alert| alert["stage"]["closed"] == "learned").count();
+        assert_eq!(closed, 1);
+    }
 }
 
 #[test]

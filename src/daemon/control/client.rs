@@ -14,7 +14,7 @@ use super::{Answer, Answered, Asked, Request, SOCKET, VERSION};
 #[derive(Debug, Error)]
 pub enum ControlError {
     /// Nobody is there.
-    #[error("no daemon answers at {path}: {source}")]
+    #[error("no daemon runs with this state: {path}: {source}")]
     Absent {
         /// The socket.
         path: PathBuf,
@@ -24,12 +24,26 @@ pub enum ControlError {
     /// The caller may not ask.
     #[error("{0} is for root and for the daemon's own user: try with sudo")]
     Denied(PathBuf),
+    /// The daemon ended before it answered.
+    #[error("the daemon has ended")]
+    Ended,
     /// The connection broke, or what came is no answer.
     #[error("the daemon gave no answer: {0}")]
-    Broken(#[from] io::Error),
+    Broken(io::Error),
     /// It answered that it did not.
     #[error("{0}")]
     Refused(String),
+}
+
+impl From<io::Error> for ControlError {
+    /// A daemon that ends closes its end, before or after it has read what it was asked.
+    fn from(error: io::Error) -> Self {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        match error.kind() {
+            BrokenPipe | ConnectionReset | UnexpectedEof => Self::Ended,
+            _ => Self::Broken(error),
+        }
+    }
 }
 
 /// A connection to the daemon.

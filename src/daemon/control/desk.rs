@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::{Answer, Request};
-use crate::alert::FindingKey;
+use crate::alert::{Alert, FindingKey};
+use crate::daemon::Word;
 use crate::daemon::forget::Traces;
 use crate::daemon::mailbox::Mailbox;
 use crate::daemon::selftest;
 use crate::daemon::vitals::{Snapshot, Vitals};
 use crate::detect::Verdict;
-use crate::engine::Engine;
+use crate::engine::{Engine, Verdict as Judged};
 use crate::process::Subject;
 use crate::sink::spool::{Queue, Spool};
 use crate::source::live::wall;
@@ -49,7 +50,8 @@ impl Desk {
             }
             Request::Tail => Answer::Ok(Value::Null),
             Request::Feedback { subject, verdict, finding } => self.feedback(subject, verdict, finding).await,
-            Request::Approve { subject } => self.feedback(subject, Verdict::Benign, None).await,
+            Request::Word { key, word } => self.word(&key, word).await,
+            Request::Approve { subject } => self.approve(subject).await,
             Request::Forget { subject } => {
                 let named = subject.clone();
                 let known =
@@ -112,23 +114,62 @@ impl Desk {
 
     async fn feedback(&self, subject: Subject, verdict: Verdict, finding: Option<FindingKey>) -> Answer {
         let named = subject.clone();
+        let is_meant = move |alert: &Alert| Some(&alert.finding) == finding.as_ref();
+        let known =
+            self.mailbox.change(move |engine, out| take(engine, &subject, verdict, is_meant, out)).await;
+        done(known, || format!("nothing of `{named}` waits for a word"))
+    }
+
+    /// All that the subject did is learnt, so that all its findings close.
+    async fn approve(&self, subject: Subject) -> Answer {
+        let named = subject.clone();
         let known = self
             .mailbox
             .change(move |engine, out| {
-                let known = engine.detector_mut().feedback(&subject, verdict);
-                if known
-                    && verdict == Verdict::Benign
-                    && let Some(finding) = finding
-                {
-                    // In the engine's own time, which a recording sets.
-                    let time = engine.now().unwrap_or_else(wall);
-                    engine.learned(&finding, time, out);
-                }
-                known
+                take(engine, &subject, Verdict::Benign, |alert| alert.subject == subject, out)
             })
             .await;
         done(known, || format!("nothing of `{named}` waits for a word"))
     }
+
+    /// A word that means nothing here is taken as well: one that names a behaviour without the host goes to every Mac.
+    async fn word(&self, key: &str, word: Word) -> Answer {
+        let Ok(key) = hex::decode(key) else {
+            return Answer::Error("the key of a word is hexadecimal".to_owned());
+        };
+        let taken = self.mailbox.take_once(key, move |engine, out| {
+            let Some(subject) = word.subject_in(engine.detector()) else { return false };
+            let is_meant = |alert: &Alert| {
+                word.finding
+                    .as_deref()
+                    .is_some_and(|key| key == alert.finding.as_str() || key == alert.fleet_finding.as_str())
+            };
+            take(engine, &subject, word.verdict, is_meant, out)
+        });
+        match taken.await {
+            Some(Ok(known)) => Answer::Ok(json!({ "taken": known.is_some(), "known": known })),
+            Some(Err(error)) => Answer::Error(error.to_string()),
+            None => Answer::Error("the engine did not answer".to_owned()),
+        }
+    }
+}
+
+/// Has the engine learn what an analyst said of a subject, and closes the findings that it was said of where they are normal. `false` where
+/// nothing of the subject is remembered.
+fn take(
+    engine: &mut Engine,
+    subject: &Subject,
+    verdict: Verdict,
+    is_meant: impl Fn(&Alert) -> bool,
+    out: &mut Vec<Judged>,
+) -> bool {
+    let known = engine.detector_mut().feedback(subject, verdict);
+    if known && verdict == Verdict::Benign {
+        // In the engine's own time, which a recording sets.
+        let time = engine.now().unwrap_or_else(wall);
+        engine.learned(is_meant, time, out);
+    }
+    known
 }
 
 fn done(known: Option<bool>, unknown: impl FnOnce() -> String) -> Answer {

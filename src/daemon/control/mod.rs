@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::alert::FindingKey;
+use crate::daemon::Word;
 use crate::detect::Verdict;
 use crate::process::Subject;
 
@@ -52,6 +53,13 @@ pub enum Request {
         /// The finding's key.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         finding: Option<FindingKey>,
+    },
+    /// A delivered word, which is taken once.
+    Word {
+        /// What tells it from others: the SHA-256 of its file, in hexadecimal.
+        key: String,
+        /// The word.
+        word: Word,
     },
     /// What a subject did so far is normal.
     Approve {

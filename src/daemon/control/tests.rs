@@ -49,7 +49,7 @@ impl Rig {
         thread::spawn(move || {
             let mut engine = Engine::new(Settings::default());
             while outlet.wait(&mut Vec::new(), None) != Taken::Stop {
-                questions.answer(&mut engine, &mut Vec::new());
+                questions.answer(&mut engine, &mut Vec::new(), None);
             }
         });
         let (findings, _) = broadcast::channel(8);
@@ -105,6 +105,19 @@ fn a_client_may_ask_several_things_on_one_connection() {
     assert!(refused.contains("not known"), "{refused}");
     let refused = client.ask(Request::Reload).unwrap_err().to_string();
     assert!(refused.contains("lern_days"), "{refused}");
+}
+
+#[test]
+fn a_client_whose_daemon_ends_is_told_so_and_one_without_a_daemon_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(folder.path().join(SOCKET)).unwrap();
+    let mut client = Client::connect(folder.path()).unwrap();
+    drop(listener.accept().unwrap());
+    let gone = client.ask(Request::Status { subjects: 0 }).unwrap_err();
+    assert!(matches!(gone, ControlError::Ended), "{gone:?}");
+    drop(listener);
+    let absent = Client::connect(folder.path()).unwrap_err().to_string();
+    assert!(absent.starts_with("no daemon runs with this state: "), "{absent}");
 }
 
 #[test]
