@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tidemark::baseline::Store;
+use tidemark::baseline::{Checkpoint, Spill, Store};
 use tidemark::config::Layers;
 use tidemark::daemon::{self, Client, Configuration, Learnt, Sources, Wiring};
 use tidemark::engine::{Engine, Settings};
@@ -105,8 +105,13 @@ fn checkpoint() -> bool {
     println!("live_flows {} rss_mb {:.1}", engine.live_flows(), resident_mb().unwrap_or(f64::NAN));
     for _ in 0..4 {
         let began = Instant::now();
-        let checkpoint = engine.checkpoint().unwrap();
+        let mut road = Spill::new(store.path());
+        let checkpoint = engine.checkpoint_to(&mut road).unwrap();
         let made = began.elapsed();
+        let checkpoint = match road.finish().unwrap() {
+            Ok(small) => Checkpoint { road: Some(small), ..checkpoint },
+            Err(spilled) => Checkpoint { spilled_road: Some(spilled), ..checkpoint },
+        };
         store.write(&checkpoint).unwrap();
         let whole = began.elapsed();
         let (bytes, made, whole) = (checkpoint.bytes(), made.as_millis(), whole.as_millis());

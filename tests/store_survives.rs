@@ -14,11 +14,11 @@
 // A test's own helpers may fail as the test does.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use tidemark::baseline::{Checkpoint, Store, StoreError};
+use tidemark::baseline::{Checkpoint, Spill, Store, StoreError};
 use tidemark::observation::Timestamp;
 
 /// A checkpoint whose every part carries the same number.
@@ -27,11 +27,24 @@ fn numbered(n: u64) -> Checkpoint {
     Checkpoint {
         time: Some(Timestamp::from_seconds(i64::try_from(n).unwrap(), 0)),
         road: None,
+        spilled_road: None,
         host: n.to_be_bytes().to_vec(),
         subjects: (0..SUBJECTS).map(|s| (format!("subject-{s:03}").into_bytes(), Some(value(s)))).collect(),
         feedback: vec![(format!("alert-{n}").into_bytes(), vec![1])],
         settled: Vec::new(),
     }
+}
+
+/// The same, every other one with a part that is too large for memory.
+fn spilling(n: u64, folder: &Path) -> Checkpoint {
+    if n.is_multiple_of(2) {
+        return numbered(n);
+    }
+    let mut spill = Spill::new(folder);
+    for _ in 0..300_000 {
+        spill.write_all(&n.to_be_bytes()).unwrap();
+    }
+    Checkpoint { spilled_road: spill.finish().unwrap().err(), ..numbered(n) }
 }
 
 /// The number that all parts of a store carry.
@@ -48,6 +61,10 @@ fn number_of(store: &Store) -> Option<u64> {
             "subjects of two checkpoints are mixed"
         );
     }
+    if let Some(road) = &saved.road {
+        assert_eq!(road.len(), 8 * 300_000);
+        assert!(road.chunks(8).all(|part| part == n.to_be_bytes()), "the road is of another checkpoint");
+    }
     assert!(store.has_feedback(format!("alert-{n}").as_bytes()).unwrap(), "feedback was lost");
     Some(n)
 }
@@ -63,7 +80,7 @@ fn child_writes_until_it_is_killed() {
     let mut n = number_of(&store).unwrap_or(0);
     loop {
         n += 1;
-        store.write(&numbered(n)).unwrap();
+        store.write(&spilling(n, store.path())).unwrap();
         println!("written {n}");
     }
 }
@@ -101,6 +118,10 @@ fn a_killed_process_loses_nothing_that_was_flushed() {
         assert_eq!(opened.set_aside, None, "round {round}: the store did not open as it was");
         let found = number_of(&opened.store).unwrap();
         assert!(found >= known, "round {round}: checkpoint {known} was written, and {found} is the latest");
+        assert_eq!(opened.store.load().unwrap().road.is_some(), !found.is_multiple_of(2));
+        let roads = fs::read_dir(&path).unwrap().flatten();
+        let roads = roads.filter(|entry| entry.file_name().to_string_lossy().starts_with("road-")).count();
+        assert!(roads <= 2, "one is in force, and one was being written: {roads}");
     }
 }
 
@@ -242,7 +263,7 @@ fn a_full_disk_is_named_and_what_was_written_before_stays() {
     // Something else takes the rest of the volume.
     let filler = volume.path().join("filler");
     let mut file = fs::File::create(&filler).unwrap();
-    while std::io::Write::write_all(&mut file, &[0; 4_096]).is_ok() {}
+    while file.write_all(&[0; 4_096]).is_ok() {}
     let mut written = 1;
     let error = loop {
         match store.write(&numbered(written + 1)) {

@@ -13,6 +13,7 @@ use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 use thiserror::Error;
 
+use super::spill::{Spilled, remove_others};
 use crate::lock::wait_while_held;
 use crate::observation::Timestamp;
 
@@ -47,6 +48,8 @@ pub struct Checkpoint {
     pub host: Vec<u8>,
     /// What the engine keeps beside the baselines, where a run ended in good order.
     pub road: Option<Vec<u8>>,
+    /// The same, where it was too large for memory.
+    pub spilled_road: Option<Spilled>,
     /// Subjects by key; `None` where one was forgotten.
     pub subjects: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Feedback that was taken, by its key.
@@ -70,6 +73,7 @@ impl Checkpoint {
             time: later.time,
             host: later.host,
             road: later.road,
+            spilled_road: later.spilled_road,
             settled: later.settled,
         }
     }
@@ -80,7 +84,12 @@ impl Checkpoint {
         let subjects = self.subjects.iter().map(|(key, value)| pair(key, value.as_ref().map_or(0, Vec::len)));
         let feedback = self.feedback.iter().map(|(key, value)| pair(key, value.len()));
         let all = subjects.chain(feedback).fold(0_usize, usize::saturating_add);
-        all.saturating_add(self.host.len()).saturating_add(self.road.as_ref().map_or(0, Vec::len))
+        let spilled = self
+            .spilled_road
+            .as_ref()
+            .map_or(0, |spilled| usize::try_from(spilled.bytes()).unwrap_or(usize::MAX));
+        let road = self.road.as_ref().map_or(spilled, Vec::len);
+        all.saturating_add(self.host.len()).saturating_add(road)
     }
 }
 
@@ -233,6 +242,10 @@ impl Store {
                 Some(road) => host.insert(ROAD_KEY, road.as_slice())?,
                 None => host.remove(ROAD_KEY)?,
             };
+            match checkpoint.spilled_road.as_ref().filter(|_| checkpoint.road.is_none()) {
+                Some(spilled) => host.insert(SPILLED_KEY, spilled.to_value().as_bytes())?,
+                None => host.remove(SPILLED_KEY)?,
+            };
             match &*checkpoint.settled {
                 [] => host.remove(SETTLED_KEY)?,
                 settled => host.insert(SETTLED_KEY, settled.join("\n").as_bytes())?,
@@ -250,6 +263,7 @@ impl Store {
             }
         })?;
         self.db.flush().map_err(|error| StoreError::from_sled(path, error))?;
+        remove_others(path, checkpoint.spilled_road.as_ref().filter(|_| checkpoint.road.is_none()));
         Ok(())
     }
 
@@ -270,9 +284,21 @@ impl Store {
             settled: settled.lines().map(str::to_owned).collect(),
             time: nanos.map(Timestamp::from_nanos),
             host: self.host.get(HOST_KEY).map_err(wrong)?.map(|value| value.to_vec()),
-            road: self.host.get(ROAD_KEY).map_err(wrong)?.map(|value| value.to_vec()),
+            road: self.road()?,
             subjects: subjects.collect::<Result<_, _>>().map_err(wrong)?,
         })
+    }
+
+    fn road(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = &self.path;
+        let wrong = |error| StoreError::from_sled(path, error);
+        if let Some(spilled) = self.host.get(SPILLED_KEY).map_err(wrong)? {
+            let read = Spilled::of_value(&spilled).map(|spilled| spilled.read(path));
+            let corrupt = |reason: String| StoreError::Corrupt { path: path.clone(), reason };
+            let read = read.ok_or_else(|| corrupt("the name of its road is none".to_owned()))?;
+            return read.map(Some).map_err(|error| corrupt(format!("its road cannot be read: {error}")));
+        }
+        Ok(self.host.get(ROAD_KEY).map_err(wrong)?.map(|value| value.to_vec()))
     }
 
     /// Whether feedback with this key was taken already.
@@ -309,6 +335,10 @@ impl Store {
                     let (key, value) = pair.map_err(wrong)?;
                     to.insert(key, value).map_err(wrong)?;
                 }
+            }
+            let spilled = self.host.get(SPILLED_KEY).map_err(wrong)?;
+            if let Some(spilled) = spilled.and_then(|value| Spilled::of_value(&value)) {
+                spilled.copy(&path, &next).map_err(io)?;
             }
             copy.db.flush().map_err(wrong)?;
         }
@@ -369,19 +399,26 @@ impl Store {
 }
 
 impl StoreError {
+    pub(super) fn from_io(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::Unwritable(path),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(path),
+            _ => Self::Io { path, source },
+        }
+    }
+
     fn from_sled(path: &Path, error: sled::Error) -> Self {
         let path = path.to_owned();
         match error {
             sled::Error::Io(source) => match source.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::Unwritable(path),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(path),
                 // sled wraps the lock's failure into a text of its own.
                 _ if source.to_string().contains("could not acquire lock") => Self::InUse(path),
                 // sled's word for a header or a snapshot that does not read.
                 io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
                     Self::Corrupt { path, reason: source.to_string() }
                 }
-                _ => Self::Io { path, source },
+                _ => Self::from_io(&path, source),
             },
             sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) | sled::Error::Unsupported(_) => {
                 Self::Corrupt { path, reason: error.to_string() }
@@ -420,6 +457,7 @@ const FORMAT_KEY: &[u8] = b"format";
 const TIME_KEY: &[u8] = b"time";
 const HOST_KEY: &[u8] = b"host";
 const ROAD_KEY: &[u8] = b"road";
+const SPILLED_KEY: &[u8] = b"spilled_road";
 const SETTLED_KEY: &[u8] = b"settled";
 /// sled's page cache: everything is read once, at start, so that little is enough.
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::DaemonError;
 use super::forget::Renewal;
-use crate::baseline::{Checkpoint, Store, StoreError};
+use crate::baseline::{Checkpoint, Spill, Store, StoreError};
 use crate::engine::Engine;
 
 /// Makes a checkpoint now and then. Whoever asks it to has spooled what the engine said: a checkpoint never remembers an alert that the
@@ -85,11 +85,13 @@ impl Keeper {
     /// Makes one. A disk that does not take it is no reason to stop: alerts go on, and the next checkpoint has everything that this one had.
     pub(super) fn keep(&mut self, engine: &mut Engine) -> Result<(), DaemonError> {
         let began = Instant::now();
-        let checkpoint = engine.checkpoint()?;
+        let mut road = self.spill();
+        let checkpoint = engine.checkpoint_to(&mut road)?;
         let took = began.elapsed();
-        let checkpoint = self.with_unwritten(checkpoint);
+        let mut checkpoint = self.with_unwritten(checkpoint);
+        let written = take_road(road, &mut checkpoint).and_then(|()| self.write(&checkpoint));
         let bytes = checkpoint.bytes();
-        if let Err(error) = self.write(&checkpoint) {
+        if let Err(error) = written {
             tracing::error!(%error, "what was learnt cannot be kept; it is tried again");
             self.unwritten = Some(checkpoint);
         }
@@ -101,9 +103,15 @@ impl Keeper {
         Ok(())
     }
 
+    /// Where the last one is made: what the engine keeps beside the baselines goes here.
+    pub(super) fn spill(&self) -> Spill {
+        Spill::new(&self.folder)
+    }
+
     /// Keeps the last one.
-    pub(super) fn finish(mut self, checkpoint: Checkpoint) -> Result<(), DaemonError> {
-        let checkpoint = self.with_unwritten(checkpoint);
+    pub(super) fn finish(mut self, road: Spill, checkpoint: Checkpoint) -> Result<(), DaemonError> {
+        let mut checkpoint = self.with_unwritten(checkpoint);
+        take_road(road, &mut checkpoint)?;
         Ok(self.write(&checkpoint)?)
     }
 
@@ -129,6 +137,14 @@ impl Keeper {
             None => checkpoint,
         }
     }
+}
+
+fn take_road(road: Spill, checkpoint: &mut Checkpoint) -> Result<(), StoreError> {
+    match road.finish()? {
+        Ok(bytes) => checkpoint.road = Some(bytes),
+        Err(spilled) => checkpoint.spilled_road = Some(spilled),
+    }
+    Ok(())
 }
 
 /// Checkpoints of 100 kB are, in the long run, a hundred seconds apart: at most 86 MB are written a day.

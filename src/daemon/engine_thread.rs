@@ -61,8 +61,10 @@ pub(super) fn walk(
             }
         }
     }
-    let checkpoint = if keeper.is_some() {
-        Some(engine.suspend(&mut verdicts)?)
+    let checkpoint = if let Some(keeper) = &keeper {
+        let mut road = keeper.spill();
+        let checkpoint = engine.suspend_to(&mut road, &mut verdicts)?;
+        Some((road, checkpoint))
     } else {
         engine.finish(&mut verdicts);
         None
@@ -72,8 +74,8 @@ pub(super) fn walk(
     history.take(&mut engine);
     history.finish();
     let lost = intake.give_up();
-    if let (Some(keeper), Some(checkpoint)) = (keeper, checkpoint) {
-        keeper.finish(checkpoint)?;
+    if let (Some(keeper), Some((road, checkpoint))) = (keeper, checkpoint) {
+        keeper.finish(road, checkpoint)?;
     }
     if lost > 0 {
         return Err(DaemonError::Lost(lost));

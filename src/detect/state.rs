@@ -56,6 +56,7 @@ impl Detector {
             time: self.host.clock.latest(),
             host: encode(HOST_VERSION, &self.host),
             road: None,
+            spilled_road: None,
             subjects,
             feedback: Vec::new(),
             settled: Vec::new(),

@@ -1,11 +1,11 @@
 //! What an engine must know to go on in another run.
 
 use std::collections::BTreeSet;
-use std::io::{BufWriter, Read};
+use std::io::{BufWriter, Read, Write};
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
-use lz4_flex::frame::{FrameDecoder, FrameEncoder};
+use lz4_flex::frame::{FrameDecoder, FrameEncoder, FrameInfo};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -135,11 +135,25 @@ impl Engine {
     /// # Errors
     /// Where the state cannot be written as bytes; nothing that observations say makes it so.
     pub fn suspend(&mut self, out: &mut Vec<Verdict>) -> Result<Checkpoint, ResumeError> {
+        let mut road = Vec::new();
+        let checkpoint = self.suspend_to(&mut road, out)?;
+        Ok(Checkpoint { road: Some(road), ..checkpoint })
+    }
+
+    /// As [`Engine::suspend`]; all but the baselines goes to `road` as it is made, for with a hundred thousand flows it is large.
+    ///
+    /// # Errors
+    /// As [`Engine::suspend`], and where `road` fails.
+    pub fn suspend_to(
+        &mut self,
+        road: impl Write,
+        out: &mut Vec<Verdict>,
+    ) -> Result<Checkpoint, ResumeError> {
         let mut flows = std::mem::replace(&mut self.flows, FlowTable::new(Limits::default()));
         let (_, mut judge) = self.split(out);
         flows.end_run(&mut |update| judge.update(update));
-        let road = self.write_road(&flows)?;
-        Ok(Checkpoint { road: Some(road), ..self.detector.checkpoint() })
+        self.write_road(&flows, road)?;
+        Ok(self.detector.checkpoint())
     }
 
     /// What the next run needs if this one does not end in good order. The detector's part counts as written, as with
@@ -150,14 +164,24 @@ impl Engine {
     /// # Errors
     /// As [`Engine::suspend`].
     pub fn checkpoint(&mut self) -> Result<Checkpoint, ResumeError> {
-        // The part that may fail goes first: what the detector gives is given once.
-        let road = self.write_road(&self.flows)?;
-        Ok(Checkpoint { road: Some(road), ..self.detector.checkpoint() })
+        let mut road = Vec::new();
+        let checkpoint = self.checkpoint_to(&mut road)?;
+        Ok(Checkpoint { road: Some(road), ..checkpoint })
     }
 
-    fn write_road(&self, flows: &FlowTable<Tag>) -> Result<Vec<u8>, ResumeError> {
+    /// As [`Engine::checkpoint`]; all but the baselines goes to `road` as it is made.
+    ///
+    /// # Errors
+    /// As [`Engine::suspend_to`].
+    pub fn checkpoint_to(&mut self, road: impl Write) -> Result<Checkpoint, ResumeError> {
+        // The part that may fail goes first: what the detector gives is given once.
+        self.write_road(&self.flows, road)?;
+        Ok(self.detector.checkpoint())
+    }
+
+    fn write_road(&self, flows: &FlowTable<Tag>, to: impl Write) -> Result<(), ResumeError> {
         let owners = Met::default();
-        write(&LentRoad {
+        let road = LentRoad {
             version: VERSION,
             host: &self.host,
             zone: self.zone,
@@ -172,7 +196,8 @@ impl Engine {
             processes: &self.processes,
             flows: flows.snapshot(|tag| owners.write(tag)),
             owners: &owners,
-        })
+        };
+        write(&road, to)
     }
 
     /// Closes the findings that an analyst called normal between the runs.
@@ -224,12 +249,14 @@ fn read(bytes: &[u8]) -> Result<Road, ResumeError> {
 }
 
 /// Compressed on the way, since the text alone may take a hundred megabytes; with LZ4, since the engine waits for it.
-fn write(road: &impl Serialize) -> Result<Vec<u8>, ResumeError> {
+fn write(road: &impl Serialize, to: impl Write) -> Result<(), ResumeError> {
     let wrong = |error: &dyn std::fmt::Display| ResumeError::Road(error.to_string());
-    let mut text = BufWriter::with_capacity(BLOCK_BYTES, FrameEncoder::new(Vec::new()));
+    // Where it lies in a file of its own, nothing else would notice that the disk changed it.
+    let info = FrameInfo::new().content_checksum(true);
+    let mut text = BufWriter::with_capacity(BLOCK_BYTES, FrameEncoder::with_frame_info(info, to));
     serde_json::to_writer(&mut text, road).map_err(|error| wrong(&error))?;
     let frame = text.into_inner().map_err(|error| wrong(&error))?;
-    frame.finish().map_err(|error| wrong(&error))
+    frame.finish().map(drop).map_err(|error| wrong(&error))
 }
 
 const BLOCK_BYTES: usize = 64 << 10;
