@@ -2,6 +2,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use tidemark::sink::{Course, SinkState};
 
 use crate::hostile::{Act, Hostile};
@@ -142,12 +144,13 @@ async fn a_poison_event_is_set_aside_and_the_others_arrive() {
 #[tokio::test]
 async fn a_receiver_that_refuses_stops_the_sink_until_it_is_mended() {
     for status in [401, 403] {
-        let receiver = Hostile::start(move |_, _| Act::Say(status, "", "who are you".to_owned())).await;
+        let receiver =
+            Hostile::start(move |_, _| Act::Say(status, "", r#"{"text":"who are you"}"#.to_owned())).await;
         let mut rig = Rig::new();
         let ids = rig.alerts(0..250);
         let running = rig.start(&webhook(&receiver), Course::Go);
         let stopped = running.until(|status| status.state == SinkState::Refused).await;
-        assert!(stopped.last_error.unwrap().contains("who are you"));
+        assert!(stopped.last_error.unwrap().contains(r#"{"text":"who are you"}"#));
         // The end of the daemon does not wait for a person.
         running.go.send(Course::Drain).unwrap();
         running.task.await.unwrap();
@@ -272,6 +275,26 @@ async fn a_name_that_does_not_resolve_is_said() {
         rig.start("type='webhook'\nname='hook'\nurl='https://receiver.invalid/'\nproxy='none'", Course::Go);
     let status = running.until(|status| status.last_error.is_some()).await;
     assert!(status.last_error.unwrap().contains("dns"), "{:?}", running.status.read());
+    running.task.abort();
+}
+
+#[tokio::test]
+async fn an_https_address_of_a_receiver_without_tls_is_said_in_words() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    let mut rig = Rig::new();
+    rig.alerts(0..1);
+    let running = rig
+        .start(&format!("type='webhook'\nname='hook'\nurl='https://{address}/'\nproxy='none'"), Course::Go);
+    let status = running.until(|status| status.last_error.is_some()).await;
+    let why = status.last_error.unwrap();
+    assert!(why.contains("does not speak TLS"), "{why}");
     running.task.abort();
 }
 

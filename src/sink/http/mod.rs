@@ -191,7 +191,7 @@ impl HttpSink {
         // A connection that broke, or was not made, is what a receiver that died looks like. One that is slow still has what it took.
         let answer = answer.map_err(|error| {
             let slow = error.is_timeout() && !error.is_connect();
-            let why = with_causes(&error.without_url());
+            let why = in_words(with_causes(&error.without_url()));
             if slow { Outcome::later(why) } else { Outcome::Gone(why) }
         })?;
         if answer.status.is_success() {
@@ -279,9 +279,24 @@ fn retry_after(value: &str) -> Option<Duration> {
 /// The beginning of an answer's text, for a person.
 fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
-    let shown: String = text.trim().chars().take(MOST_EXCERPT).flat_map(char::escape_debug).collect();
+    let mut shown = String::new();
+    for c in text.trim().chars().take(MOST_EXCERPT) {
+        // Most answers are JSON, which a person reads as it is.
+        if matches!(c, '"' | '\'' | '\\') { shown.push(c) } else { shown.extend(c.escape_debug()) }
+    }
     if shown.is_empty() { shown } else { format!(": {shown}") }
 }
+
+/// Says what rustls's name for an answer in clear text means.
+fn in_words(mut why: String) -> String {
+    if why.contains(NO_TLS) {
+        why.push_str(": what answers does not speak TLS; is its address http://?");
+    }
+    why
+}
+
+/// `rustls::InvalidMessage::InvalidContentType`: the first byte is of no TLS record.
+const NO_TLS: &str = "InvalidContentType";
 
 /// A handshake through a proxy over a bad line takes seconds, not tens of them.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
