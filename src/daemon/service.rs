@@ -38,6 +38,8 @@ pub(super) struct Service {
     tampered: Vec<String>,
     /// What the engine said last.
     latest: Option<Snapshot>,
+    /// When it was asked.
+    asked: Option<Instant>,
     /// When the status file was written, and why a person should have looked then.
     written: Option<(Instant, Vec<String>)>,
 }
@@ -65,6 +67,7 @@ impl Service {
             state: state.to_owned(),
             tampered: Vec::new(),
             latest: None,
+            asked: None,
             written: None,
         }
     }
@@ -97,7 +100,11 @@ impl Service {
             }
         }
         self.govern();
-        self.latest = self.desk.mailbox.ask(|engine| Snapshot::of(engine, SUBJECTS_TOLD)).await;
+        // Each question wakes the engine, and the one who asked.
+        if self.latest.is_none() || self.asked.is_none_or(|asked| asked.elapsed() >= ASK_ENGINE) {
+            self.latest = self.desk.mailbox.ask(|engine| Snapshot::of(engine, SUBJECTS_TOLD)).await;
+            self.asked = Some(Instant::now());
+        }
         let reasons = self.desk.vitals.status(self.latest.clone()).reasons;
         let due = self
             .written
@@ -224,5 +231,7 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// How often the status file is written where nothing changed that a person should look at: a page or two an hour would do, and once a minute is
 /// 12 MB a day.
 const WRITE_STATUS: Duration = Duration::from_mins(1);
+/// How often the engine is asked how it stands, without anybody who wants to know: four ticks, and as good as at each time that the status is written.
+const ASK_ENGINE: Duration = Duration::from_secs(19);
 /// Subjects in the status file.
 pub(super) const SUBJECTS_TOLD: usize = 10;
