@@ -13,7 +13,7 @@
 //! followed source, by `source::live`); where it cannot (the engine, a recording), the daemon delivers what it has and ends, and launchd starts it anew
 //! from the last checkpoint.
 //!
-//! The channel is bounded: a recorded source waits where the engine is behind, and nothing is lost. An alert is in the spool before anything
+//! The `queue` is bounded: a recorded source waits where the engine is behind, and nothing is lost. An alert is in the spool before anything
 //! else knows of it; receivers may be slow, away or full, and the engine does not wait for them. On a signal the engine takes what is
 //! already queued before it and tells what its flows still hold; then the sinks get some seconds to deliver. What they do not deliver
 //! stays in the spool for the next start.
