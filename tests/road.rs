@@ -174,16 +174,33 @@ fn a_stop_and_a_start_change_no_alert() {
     let runs = [vec![first], [vec![second], attack.to_vec()].concat()];
     let whole = replay(&demo());
     assert_eq!(replay_in_runs(&runs, |checkpoint| checkpoint), whole);
-    // The first states were compressed with gzip.
-    let with_gzip = |checkpoint: Checkpoint| {
+    // The first states were compressed with gzip, and had with each flow whose it is.
+    let as_the_first = |checkpoint: Checkpoint| {
         let road = checkpoint.road.unwrap();
-        let mut json = Vec::new();
-        lz4_flex::frame::FrameDecoder::new(road.as_slice()).read_to_end(&mut json).unwrap();
+        let json = lz4_flex::frame::FrameDecoder::new(road.as_slice());
+        let json = of_version_1(serde_json::from_reader(json).unwrap());
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(&json).unwrap();
+        gzip.write_all(json.to_string().as_bytes()).unwrap();
         Checkpoint { road: Some(gzip.finish().unwrap()), ..checkpoint }
     };
-    assert_eq!(replay_in_runs(&runs, with_gzip), whole);
+    assert_eq!(replay_in_runs(&runs, as_the_first), whole);
+}
+
+fn of_version_1(mut road: serde_json::Value) -> serde_json::Value {
+    assert_eq!(road["version"], 2);
+    road["version"] = 1.into();
+    let owners = road.as_object_mut().unwrap().remove("owners").unwrap();
+    for flow in road["flows"]["flows"].as_array_mut().unwrap() {
+        let tag = flow["tag"].as_object_mut().unwrap();
+        let mut place = |key: &str, list: &str| match tag.remove(key) {
+            Some(at) => owners[list][at.as_u64().unwrap() as usize].clone(),
+            None => serde_json::Value::Null,
+        };
+        let (who, via) = (place("who", "whos"), place("via", "brokers"));
+        let method = tag.remove("method").unwrap();
+        tag.insert("attribution".into(), serde_json::json!({ "method": method, "who": who, "via": via }));
+    }
+    road
 }
 
 #[test]

@@ -108,3 +108,44 @@ impl<'a, T> Places<'a, T> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::samples;
+
+    fn tag(who: &Arc<Who>, via: Option<&Arc<ProcessFacts>>) -> Tag {
+        Tag::of(Attribution { method: Method::Exact, who: Some(Arc::clone(who)), via: via.cloned() })
+    }
+
+    fn attribution(tag: Tag) -> (Arc<Who>, Option<Arc<ProcessFacts>>) {
+        (tag.attribution.who.unwrap(), tag.attribution.via)
+    }
+
+    #[test]
+    fn flows_of_one_process_share_it_again_when_they_are_read() {
+        let (one, other) = (samples::detection().who, samples::detection().who);
+        let tags = [tag(&one, None), tag(&other, Some(&one.process)), tag(&one, None)];
+        let met = Met::default();
+        let written: Vec<String> =
+            tags.iter().map(|tag| serde_json::to_string(&met.write(tag)).unwrap()).collect();
+        assert!(
+            written[0].contains(r#""who":0"#) && written[1].contains(r#""who":1,"via":0"#),
+            "{written:?}"
+        );
+        let owners = serde_json::to_string(&met).unwrap();
+        let owners: Owners = serde_json::from_str(&owners).unwrap();
+        let read = |text: &String| attribution(owners.read(serde_json::from_str(text).unwrap()));
+        let [first, second, third] = [0, 1, 2].map(|at| read(&written[at]));
+        assert!(Arc::ptr_eq(&first.0, &third.0) && !Arc::ptr_eq(&first.0, &second.0));
+        assert_eq!((&*first.0, second.1.as_deref()), (&*one, Some(&*one.process)));
+    }
+
+    #[test]
+    fn an_owner_that_is_not_there_is_as_good_as_unknown() {
+        let written = r#"{"method":"exact","who":7,"waiting":{"bytes_out":1,"bytes_in":2},"told":true}"#;
+        let tag = Owners::default().read(serde_json::from_str(written).unwrap());
+        assert_eq!((tag.attribution.method, tag.attribution.who.is_none()), (Method::None, true));
+        assert!(tag.told, "{tag:?}");
+    }
+}
