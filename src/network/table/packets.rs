@@ -18,24 +18,29 @@ impl<T: Default> FlowTable<T> {
         let wire = u64::from(packet.wire_length);
         self.account.packets = self.account.packets.saturating_add(1);
         self.account.wire_bytes = self.account.wire_bytes.saturating_add(wire);
+        // By reference, here and below: moving what was just written costs more than writing it did.
         match &walk(packet.link_type, &packet.data, packet.wire_length) {
-            Ok(walked) => self.walked(packet, walked, tell),
+            Ok(Walk::Datagram(datagram)) if may_be_opened(packet, datagram) => {
+                self.tunnel(packet, datagram, tell);
+            }
+            Ok(Walk::Datagram(datagram)) => self.datagram(packet, datagram, tell),
+            Ok(Walk::LaterFragment(fragment)) => self.later_fragment(packet, *fragment, tell),
             Err(reason) => self.account.undecoded.of(*reason).add(1, wire),
         }
     }
 
-    fn walked(&mut self, packet: &Packet, walked: &Walk<'_>, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
-        match walked {
-            Walk::Datagram(datagram) => match inside(packet, datagram) {
-                Some(Walk::Datagram(inside)) => self.datagram(packet, &inside, tell),
-                Some(Walk::LaterFragment(inside)) => self.later_fragment(packet, inside, tell),
-                None => self.datagram(packet, datagram, tell),
-            },
-            Walk::LaterFragment(fragment) => self.later_fragment(packet, *fragment, tell),
+    /// Counts what a tunnel over UDP carries, or else the tunnel.
+    #[cold]
+    fn tunnel(&mut self, packet: &Packet, datagram: &Datagram<'_>, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
+        match datagram.inside_udp_tunnel() {
+            Some(Walk::Datagram(inside)) => self.datagram(packet, &inside, tell),
+            Some(Walk::LaterFragment(inside)) => self.later_fragment(packet, inside, tell),
+            None => self.datagram(packet, datagram, tell),
         }
     }
 
     /// Counts a datagram. Most packets do nothing else: their flow is known, and waits already to be told.
+    #[inline]
     fn datagram(
         &mut self,
         packet: &Packet,
@@ -170,8 +175,8 @@ impl<T: Default> FlowTable<T> {
             origin: packet.origin,
             owner: FlowOwner::default(),
             transport: datagram.transport,
-            local,
-            remote,
+            local: local.into(),
+            remote: remote.into(),
             direction: (!midstream).then_some(initiator),
             interface: packet.interface.clone(),
             counters: Counters::default(),
@@ -264,11 +269,11 @@ impl Hot {
     }
 }
 
-/// What a tunnel over UDP carries. Not where a process is known to have sent it: it could write there what it liked, and a flow to an
-/// honest server would stand where its own should.
+/// Whether this is a tunnel over UDP to be looked into. Not where a process is known to have sent it: it could write there what it liked,
+/// and a flow to an honest server would stand where its own should.
 #[inline]
-fn inside<'a>(packet: &Packet, datagram: &Datagram<'a>) -> Option<Walk<'a>> {
-    if packet.owner.pid.is_some() { None } else { datagram.inside_udp_tunnel() }
+fn may_be_opened(packet: &Packet, datagram: &Datagram<'_>) -> bool {
+    packet.owner.pid.is_none() && datagram.may_be_udp_tunnel()
 }
 
 #[inline]
