@@ -86,7 +86,7 @@ impl Sighting {
         if outward.is_some_and(|outward| outward != self.is_outward(hot)) {
             return None;
         }
-        match (self.pid, hot.pid) {
+        match (self.pid, hot.pid()) {
             (Some(pid), Some(owner)) if pid == owner => Some(Suits::Owner),
             (Some(KERNEL) | None, _) | (_, Some(KERNEL) | None) => Some(Suits::Unowned),
             _ => None,

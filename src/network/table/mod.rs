@@ -22,7 +22,7 @@ use self::entry::{Cold, CountedBy, Flows, Hot, start};
 use self::fragments::Fragments;
 use self::index::{Index, Key};
 use self::slab::Slot;
-use self::tcp::Connection;
+use self::tcp::Sequences;
 use super::flow::{Counters, Flow, FlowId, FlowUpdate, Phase};
 use super::identify::Identifier;
 use super::report::TableReport;
@@ -180,24 +180,16 @@ impl<T: Default> FlowTable<T> {
             *serial = flow.serial;
         }
         let inspection = self.identifier.begin(&start(&flow, client_is_local), &mut flow.identified);
-        let hot = Hot {
-            key,
-            growth: Counters::default(),
-            last: flow.last,
-            link: aging::Link::default(),
-            connection: Connection::default(),
-            same_tuple: None,
-            pid: flow.owner.process.map(|process| process.pid),
-            class,
-            local_is_low,
-            client_is_local,
-            awaits_telling: false,
-            is_inspected: !inspection.is_done(),
+        let mut hot = Hot::new(key, &flow, class, local_is_low, client_is_local);
+        hot.is_inspected = !inspection.is_done();
+        let cold = Cold {
+            flow,
+            tag: T::default(),
+            inspection,
             saw_payload: false,
-            knows_effective: flow.owner.effective_pid.is_some(),
-            counted_by: CountedBy::Packets,
+            sequences: Sequences::default(),
+            last_report: None,
         };
-        let cold = Cold { flow, tag: T::default(), inspection, last_report: None };
         let slot = self.flows.insert(hot, cold)?;
         self.index.insert(&mut self.flows, slot);
         self.aging.enter(&mut self.flows, slot, self.clock.steady());
@@ -272,7 +264,7 @@ impl<T: Default> FlowTable<T> {
     fn end(&mut self, slot: Slot, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
         self.index.remove(&mut self.flows, slot);
         self.index.remove_name(&self.flows, slot);
-        self.aging.leave(&mut self.flows, slot);
+        self.aging.leave(&self.flows, slot);
         let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
         let now = self.clock.now();
         if cold.finish_inspection(hot, &mut self.identifier) {

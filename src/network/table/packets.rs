@@ -8,7 +8,7 @@ use super::index::{KERNEL, Key, Sighting};
 use super::slab::Slot;
 use crate::network::flow::{Counters, Flow, FlowId, FlowOwner, FlowUpdate};
 use crate::network::identify::{Identified, Segment};
-use crate::network::packet::{Datagram, LaterFragment, TcpFlags, Walk, walk};
+use crate::network::packet::{Datagram, LaterFragment, TcpFlags, TcpHeader, Walk, walk};
 use crate::observation::{Direction, Packet, ProcessKey, Transport};
 
 impl<T: Default> FlowTable<T> {
@@ -56,9 +56,12 @@ impl<T: Default> FlowTable<T> {
         let outward = sighting.is_outward(hot);
         hot.last = now;
         hot.count(outward, 1, u64::from(datagram.wire_payload), u64::from(packet.wire_length));
-        if let Some(header) = datagram.tcp {
-            hot.connection.observe(outward == hot.client_is_local, header);
+        if let Some(header) = datagram.tcp
+            && hot.connection.observe(outward == hot.client_is_local, header)
+        {
+            self.begin_end(slot, outward, header);
         }
+        let Some(hot) = self.flows.hot(slot) else { return };
         let only_counts = hot.awaits_telling
             && !began
             && !hot.is_inspected
@@ -67,6 +70,14 @@ impl<T: Default> FlowTable<T> {
             && aging::is_in_place(hot, hot.class_now(), self.clock.steady());
         if !only_counts {
             self.learn(slot, began, outward, packet, datagram, tell);
+        }
+    }
+
+    /// Takes note of where an end of a connection begins.
+    #[inline(never)]
+    fn begin_end(&mut self, slot: Slot, outward: bool, header: TcpHeader) {
+        if let Some((hot, cold)) = self.flows.both_mut(slot) {
+            hot.connection.begin(&mut cold.sequences, outward == hot.client_is_local, header);
         }
     }
 
@@ -135,9 +146,9 @@ impl<T: Default> FlowTable<T> {
     ) -> Option<Slot> {
         let slot = self.index.find(&self.flows, sighting, |_| true)?;
         if let Some(header) = datagram.tcp.filter(|header| header.flags.opens()) {
-            let hot = self.flows.hot(slot)?;
+            let (hot, cold) = self.flows.both_mut(slot)?;
             let from_client = sighting.is_outward(hot) == hot.client_is_local;
-            if hot.connection.is_followed_by(from_client, header) {
+            if hot.connection.is_followed_by(cold.sequences, from_client, header) {
                 self.displace(slot, tell);
                 return None;
             }
@@ -200,14 +211,13 @@ impl<T: Default> FlowTable<T> {
         let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
         let owner = &mut cold.flow.owner;
         if hot.finds_process(packet) {
-            hot.pid = packet.owner.pid;
             owner.process = packet.owner.pid.map(|pid| ProcessKey { pid, pidversion: None });
             owner.name.clone_from(&packet.owner.name);
         }
         if hot.finds_effective(packet) {
-            hot.knows_effective = true;
             owner.effective_pid = packet.owner.effective_pid;
         }
+        hot.note_owner(owner);
     }
 
     /// Shows a packet's payload to the identifier; `true` where it learnt something.
@@ -221,7 +231,7 @@ impl<T: Default> FlowTable<T> {
             return false;
         }
         let Some((hot, cold)) = self.flows.both_mut(slot) else { return false };
-        hot.saw_payload |= datagram.wire_payload > 0;
+        cold.saw_payload |= datagram.wire_payload > 0;
         let segment = Segment {
             time: hot.last,
             from_client: outward == hot.client_is_local,
@@ -256,7 +266,7 @@ impl Hot {
 
     #[inline]
     fn finds_process(&self, packet: &Packet) -> bool {
-        match self.pid {
+        match self.pid() {
             None => packet.owner.pid.is_some(),
             Some(KERNEL) => packet.owner.pid.is_some_and(|pid| pid != KERNEL),
             Some(_) => false,
@@ -265,7 +275,7 @@ impl Hot {
 
     #[inline]
     fn finds_effective(&self, packet: &Packet) -> bool {
-        !self.knows_effective && packet.owner.effective_pid.is_some()
+        !self.knows_effective() && packet.owner.effective_pid.is_some()
     }
 }
 
