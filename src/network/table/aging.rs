@@ -78,6 +78,8 @@ pub(super) struct Aging {
 struct Queue {
     oldest: Option<Slot>,
     newest: Option<Slot>,
+    /// When the oldest was put here, so that nobody has to ask the flow.
+    since: u64,
 }
 
 impl Default for Aging {
@@ -94,22 +96,22 @@ impl Aging {
     }
 
     /// The flow that has been due for longest.
-    pub(super) fn due<T>(&mut self, flows: &Flows<T>, steady: u64) -> Option<Slot> {
-        let first = self.first_by(flows, Class::due);
+    pub(super) fn due(&mut self, steady: u64) -> Option<Slot> {
+        let first = self.first_by(Class::due);
         self.next_due = first.map_or(u64::MAX, |(due, _)| due);
         first.filter(|(due, _)| *due <= steady).map(|(_, slot)| slot)
     }
 
     /// The flow that has been silent for longest.
-    pub(super) fn oldest<T>(&self, flows: &Flows<T>) -> Option<Slot> {
-        self.first_by(flows, |_, queued| queued).map(|(_, slot)| slot)
+    pub(super) fn oldest(&self) -> Option<Slot> {
+        self.first_by(|_, queued| queued).map(|(_, slot)| slot)
     }
 
-    fn first_by<T>(&self, flows: &Flows<T>, key: impl Fn(Class, u64) -> u64) -> Option<(u64, Slot)> {
-        let heads = Class::ALL.into_iter().zip(&self.queues).filter_map(|(class, queue)| {
-            let slot = queue.oldest?;
-            Some((key(class, flows.hot(slot)?.queued), slot))
-        });
+    fn first_by(&self, key: impl Fn(Class, u64) -> u64) -> Option<(u64, Slot)> {
+        let heads = Class::ALL
+            .into_iter()
+            .zip(&self.queues)
+            .filter_map(|(class, queue)| Some((key(class, queue.since), queue.oldest?)));
         heads.min_by_key(|(key, _)| *key)
     }
 
@@ -129,7 +131,7 @@ impl Aging {
         }
         match older.and_then(|older| self.links.get_mut(older.index())) {
             Some(neighbour) => neighbour.newer = Some(slot),
-            None => queue.oldest = Some(slot),
+            None => (queue.oldest, queue.since) = (Some(slot), steady),
         }
         self.next_due = self.next_due.min(class.due(steady));
     }
@@ -141,7 +143,10 @@ impl Aging {
         let Some(Link { older, newer }) = self.links.get(slot.index()).copied() else { return };
         match older.and_then(|older| self.links.get_mut(older.index())) {
             Some(neighbour) => neighbour.newer = newer,
-            None => queue.oldest = newer,
+            None => {
+                queue.oldest = newer;
+                queue.since = newer.and_then(|newer| flows.hot(newer)).map_or(0, |hot| hot.queued);
+            }
         }
         match newer.and_then(|newer| self.links.get_mut(newer.index())) {
             Some(neighbour) => neighbour.older = older,

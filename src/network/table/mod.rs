@@ -105,7 +105,7 @@ impl<T: Default> FlowTable<T> {
             self.tell_growth(tell);
         }
         if self.aging.may_be_due(self.clock.steady()) {
-            while let Some(slot) = self.aging.due(&self.flows, self.clock.steady()) {
+            while let Some(slot) = self.aging.due(self.clock.steady()) {
                 self.end(slot, tell);
             }
         }
@@ -114,8 +114,11 @@ impl<T: Default> FlowTable<T> {
     /// Ends every flow, in the order in which they began, and leaves the table ready for an unrelated input. The account goes on.
     pub fn finish(&mut self, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
         self.tell_growth(tell);
+        // Nothing is looked up any more, so that no flow has to be taken out on its own.
+        self.index = Index::new(self.limits.hash_seed);
+        self.aging = Aging::default();
         for slot in self.in_order_of_beginning() {
-            self.end(slot, tell);
+            self.conclude(slot, tell);
         }
         self.fragments.clear(&mut self.account.undecoded.orphan_fragment);
         self.clock = Clock::default();
@@ -162,7 +165,7 @@ impl<T: Default> FlowTable<T> {
         tell: &mut dyn FnMut(FlowUpdate<'_, T>),
     ) -> Option<Slot> {
         if self.flows.len() >= usize::try_from(self.limits.flows.max(1)).unwrap_or(usize::MAX) {
-            let oldest = self.aging.oldest(&self.flows)?;
+            let oldest = self.aging.oldest()?;
             self.account.evicted = self.account.evicted.saturating_add(1);
             self.end(oldest, tell);
         }
@@ -265,6 +268,11 @@ impl<T: Default> FlowTable<T> {
         self.index.remove(&mut self.flows, slot);
         self.index.remove_name(&self.flows, slot);
         self.aging.leave(&self.flows, slot);
+        self.conclude(slot, tell);
+    }
+
+    /// Tells the end of a flow that is not to be found any more, and makes its place vacant.
+    fn conclude(&mut self, slot: Slot, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
         let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
         let now = self.clock.now();
         if cold.finish_inspection(hot, &mut self.identifier) {
