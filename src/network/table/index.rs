@@ -1,6 +1,7 @@
 //! How a flow is found: by its two ends, or by the name that its producer gave it.
 
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::hint::select_unpredictable;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -34,12 +35,15 @@ impl Key {
         second: impl Into<End>,
     ) -> (Self, bool) {
         let (first, second) = (first.into(), second.into());
-        let (a, b) = ((first.bits(), first.port()), (second.bits(), second.port()));
-        let first_is_low = a <= b;
-        let (low, high) = if first_is_low { (a, b) } else { (b, a) };
-        let ports = u32::from(low.1) << 16 | u32::from(high.1);
+        let (a, b) = (first.bits(), second.bits());
+        let (a_port, b_port) = (u32::from(first.port()), u32::from(second.port()));
+        // Without a branch, since packets go either way.
+        let first_is_low = (a < b) | ((a == b) & (a_port <= b_port));
+        let low = select_unpredictable(first_is_low, a, b);
+        let ports = a_port << 16 | b_port;
+        let ports = select_unpredictable(first_is_low, ports, ports.rotate_left(16));
         let protocol = u64::from(transport.number());
-        (Self { low: low.0, high: high.0, ports, origin, protocol }, first_is_low)
+        (Self { low, high: a ^ b ^ low, ports, origin, protocol }, first_is_low)
     }
 
     /// The key of the same ends inside a tunnel. A Mac that tunnels shows each packet twice: on the tunnel's interface with its process,
