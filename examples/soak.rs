@@ -4,6 +4,7 @@
 //! cargo run --release --example soak -- engine [UPDATES]      200 million updates and 5 million execs; memory every 5 %
 //! cargo run --release --example soak -- load [SECONDS] [burst] 20,000 updates and 500 execs a second through the daemon; with `burst`, ten times that for 10 s
 //! cargo run --release --example soak -- idle [SECONDS]        2,000 subjects and an observation every two seconds
+//! cargo run --release --example soak -- checkpoint            what it takes to keep the state of 2,000 subjects and 100,000 live flows
 //! ```
 //!
 //! It prints figures, one a line, and ends with 1 where a promise is not kept. Memory, processor time and wake-ups are read from `/proc`; where there
@@ -44,8 +45,9 @@ fn main() -> ExitCode {
         Some("engine") => engine(number(200_000_000)),
         Some("load") => load(number(60), arguments.get(2).is_some_and(|word| word == "burst")),
         Some("idle") => idle(number(120)),
+        Some("checkpoint") => checkpoint(),
         _ => {
-            eprintln!("soak engine [UPDATES] | load [SECONDS] [burst] | idle [SECONDS]");
+            eprintln!("soak engine [UPDATES] | load [SECONDS] [burst] | idle [SECONDS] | checkpoint");
             return ExitCode::from(2);
         }
     };
@@ -87,6 +89,31 @@ fn engine(updates: u64) -> bool {
     let warm = samples[samples.len() / 5];
     println!("rss_mb warm {warm:.1} last {:.1} most {most:.1}", samples.last().unwrap());
     most <= 100.0 && *samples.last().unwrap() <= warm * 1.05 + 1.0
+}
+
+/// Checkpoints of a full engine, and the memory that they take beside it.
+fn checkpoint() -> bool {
+    let mut world = World::new(Size::PROMISED, start());
+    let mut engine = Engine::new(Settings::default());
+    let mut verdicts = Vec::new();
+    while world.updates() < 2_000_000 {
+        engine.observe(&world.next().unwrap(), &mut verdicts);
+        verdicts.clear();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("baselines")).unwrap().store;
+    println!("live_flows {} rss_mb {:.1}", engine.live_flows(), resident_mb().unwrap_or(f64::NAN));
+    for _ in 0..4 {
+        let began = Instant::now();
+        let checkpoint = engine.checkpoint().unwrap();
+        let made = began.elapsed();
+        store.write(&checkpoint).unwrap();
+        let whole = began.elapsed();
+        let (bytes, made, whole) = (checkpoint.bytes(), made.as_millis(), whole.as_millis());
+        let (now, most) = (resident_mb().unwrap_or(f64::NAN), most_resident_mb().unwrap_or(f64::NAN));
+        println!("bytes {bytes} made_ms {made} whole_ms {whole} rss_mb {now:.1} most_mb {most:.1}");
+    }
+    true
 }
 
 /// When a departure was handed over, by its number.
@@ -352,6 +379,12 @@ fn resident_mb() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: f64 = text.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * 4_096.0 / 1e6)
+}
+
+fn most_resident_mb() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let most = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(most.trim().strip_suffix(" kB")?.parse::<f64>().ok()? * 1_024.0 / 1e6)
 }
 
 /// Bytes that this process had written to a disk.

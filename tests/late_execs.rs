@@ -11,7 +11,6 @@
     reason = "a test that cannot go on has failed"
 )]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tidemark::engine::{Engine, Settings, Verdict};
@@ -71,7 +70,7 @@ fn exec(pid: i32, time: Timestamp) -> Observation {
 fn flow(pid: i32, time: Timestamp, state: FlowState, bytes_out: u64) -> Observation {
     Observation::Flow(Box::new(FlowReport {
         time,
-        flow_id: Arc::from(format!("flow-{pid}")),
+        flow_id: format!("flow-{pid}").into(),
         origin: Origin(0),
         pid: Some(pid),
         pidversion: Some(pid * 10),

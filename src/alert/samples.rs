@@ -122,7 +122,7 @@ pub(crate) fn detection() -> Detection {
         who: Arc::new(who),
         attribution: Method::Exact,
         flow: Flow {
-            id: FlowId::Reported(Arc::from("f-1")),
+            id: FlowId::Reported("f-1".into()),
             serial: 1,
             origin: Origin::default(),
             owner: FlowOwner::default(),

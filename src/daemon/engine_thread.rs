@@ -1,23 +1,24 @@
 //! The engine's own thread: observations in, events into the spool, checkpoints into the store, answers to questions between.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::DaemonError;
 use super::accepted::Calendar;
 use super::checkpoint::Keeper;
 use super::history::History;
 use super::intake::Intake;
 use super::mailbox::Questions;
-use super::{DaemonError, Message};
+use super::queue::{Outlet, Taken};
 use crate::engine::{Engine, Tally};
+use crate::network::LOOK_AHEAD;
 use crate::observation::Observation;
 
 /// Walks observations down the road until it is told to stop. Alerts are spooled in groups while more observations wait, and at once where
 /// none does. What was learnt is kept only after the alerts that it led to.
 pub(super) fn walk(
     mut engine: Engine,
-    observed: &Receiver<Message>,
+    observed: &Outlet,
     questions: &Questions,
     mut intake: Intake,
     mut keeper: Option<Keeper>,
@@ -25,32 +26,33 @@ pub(super) fn walk(
     history: &History,
 ) -> Result<Tally, DaemonError> {
     let mut verdicts = Vec::new();
+    let mut inlet = Inlet { observed, batch: Vec::new(), busy: false };
     engine.keep_ended(history.is_kept());
-    loop {
-        match next(observed, &mut intake, keeper.as_ref().and_then(Keeper::due_in)) {
-            Next::Observed(observation) => {
-                engine.observe(&observation, &mut verdicts);
+    while let Some(batch) = inlet.next(&mut intake, keeper.as_ref().and_then(Keeper::due_in)) {
+        let mut told = questions.answer(&mut engine, &mut verdicts);
+        for some in batch.chunks(LOOK_AHEAD) {
+            engine.look_ahead(some);
+            for observation in some {
+                engine.observe(observation, &mut verdicts);
                 if let Some(now) = engine.now()
                     && let Some(due) = calendar.look(now, engine.exceptions())
                 {
                     intake.due(&due, now);
                 }
-                if let Some(keeper) = &mut keeper {
-                    keeper.observed();
-                }
+                told |= questions.answer(&mut engine, &mut verdicts);
+                intake.take(&mut verdicts);
             }
-            Next::Due => {}
-            Next::Stop => break,
-        }
-        if questions.answer(&mut engine, &mut verdicts)
-            && let Some(keeper) = &mut keeper
-        {
-            // What a person said is kept at once.
-            keeper.make_due();
         }
         intake.take(&mut verdicts);
         history.take(&mut engine);
-        if let Some(keeper) = keeper.as_mut().filter(|keeper| keeper.is_due()) {
+        let Some(keeper) = &mut keeper else { continue };
+        if told {
+            // What a person said is kept at once.
+            keeper.make_due();
+        } else if !batch.is_empty() {
+            keeper.observed();
+        }
+        if keeper.is_due() {
             intake.commit();
             if !intake.has_unspooled() {
                 keeper.keep(&mut engine)?;
@@ -74,51 +76,58 @@ pub(super) fn walk(
     if lost > 0 { Err(DaemonError::Lost(lost)) } else { Ok(engine.tally().clone()) }
 }
 
-/// What the engine's thread does next.
-enum Next {
-    Observed(Box<Observation>),
-    /// A checkpoint is due, or a question waits.
-    Due,
-    Stop,
+/// Where observations come from.
+struct Inlet<'a> {
+    observed: &'a Outlet,
+    /// What is being walked, and was walked last.
+    batch: Vec<Observation>,
+    /// Whether they come close together.
+    busy: bool,
 }
 
-/// The next message; before the engine would wait for one, what it said is spooled, and it pauses once, so that a stream of observations wakes
-/// it a hundred times a second and not with each of them. It waits no longer than until the next checkpoint.
-fn next(observed: &Receiver<Message>, intake: &mut Intake, due: Option<Duration>) -> Next {
-    let of = |message| match message {
-        Message::Observed(observation) => Next::Observed(observation),
-        Message::Wake => Next::Due,
-        Message::Stop => Next::Stop,
-    };
-    match observed.try_recv() {
-        Ok(message) => return of(message),
-        Err(TryRecvError::Disconnected) => return Next::Stop,
-        Err(TryRecvError::Empty) => {}
+impl Inlet<'_> {
+    /// What came since it was asked last; nothing, where a question waits or a checkpoint is due; `None` at the end.
+    ///
+    /// Before the engine would wait, what it said is spooled; and while observations come close together it pauses first, so that a stream of them wakes
+    /// it forty times a second and not with each. It waits no longer than until the next checkpoint.
+    fn next(&mut self, intake: &mut Intake, due: Option<Duration>) -> Option<&[Observation]> {
+        let taken = match self.observed.take(&mut self.batch) {
+            Some(taken) => taken,
+            None => self.wait(intake, due),
+        };
+        match taken {
+            Taken::Observed => {
+                self.busy |= self.batch.len() > 1;
+                Some(&self.batch)
+            }
+            Taken::Asked | Taken::Nothing => Some(&[]),
+            Taken::Stop => None,
+        }
     }
-    if intake.is_waiting() {
-        intake.commit();
-    }
-    thread::sleep(GATHER);
-    loop {
+
+    fn wait(&mut self, intake: &mut Intake, due: Option<Duration>) -> Taken {
         if intake.is_waiting() {
             intake.commit();
         }
-        let patience = match (intake.is_waiting(), due) {
-            (false, None) => return observed.recv().map_or(Next::Stop, of),
-            (false, Some(due)) => due,
-            (true, due) => due.unwrap_or(DISK_AGAIN).min(DISK_AGAIN),
-        };
-        match observed.recv_timeout(patience) {
-            Ok(message) => return of(message),
-            Err(RecvTimeoutError::Disconnected) => return Next::Stop,
-            Err(RecvTimeoutError::Timeout) if !intake.is_waiting() => return Next::Due,
-            Err(RecvTimeoutError::Timeout) => {}
+        if self.busy {
+            thread::sleep(GATHER);
+        }
+        let began = Instant::now();
+        loop {
+            let patience =
+                if intake.is_waiting() { Some(due.unwrap_or(DISK_AGAIN).min(DISK_AGAIN)) } else { due };
+            let taken = self.observed.wait(&mut self.batch, patience);
+            if taken != Taken::Nothing || !intake.is_waiting() {
+                self.busy = began.elapsed() < GATHER;
+                return taken;
+            }
+            intake.commit();
         }
     }
 }
 
-/// How long observations gather while the engine has nothing to do: a tenth of what an alert may take to the spool. At the highest rate that is
-/// promised, some two hundred come in that time, and the queue holds thousands.
-const GATHER: Duration = Duration::from_millis(10);
+/// How long observations gather while the engine has nothing to do: a quarter of what an alert may take to the spool. At the highest rate that is
+/// promised, some five hundred come in that time, and the queue holds thousands.
+const GATHER: Duration = Duration::from_millis(25);
 /// How soon the disk is asked again where it did not take alerts.
 const DISK_AGAIN: Duration = Duration::from_secs(1);

@@ -4,13 +4,12 @@
 //! is at, or, where it sleeps, the one that wakes it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::Message;
+use super::queue::Queue;
 use crate::engine::{Engine, Verdict};
 
 /// Whether it changed what the engine knows.
@@ -20,7 +19,7 @@ type Question = Box<dyn FnOnce(&mut Engine, &mut Vec<Verdict>) -> bool + Send>;
 #[derive(Clone)]
 pub(super) struct Mailbox {
     questions: Arc<Questions>,
-    wake: SyncSender<Message>,
+    wake: Queue,
 }
 
 /// Where the engine's thread finds them.
@@ -32,7 +31,7 @@ pub(super) struct Questions {
 
 impl Mailbox {
     /// `wake` is the way by which observations come.
-    pub(super) fn new(wake: SyncSender<Message>) -> (Self, Arc<Questions>) {
+    pub(super) fn new(wake: Queue) -> (Self, Arc<Questions>) {
         let questions = Arc::<Questions>::default();
         (Self { questions: Arc::clone(&questions), wake }, questions)
     }
@@ -73,8 +72,7 @@ impl Mailbox {
             list.push(question);
         }
         self.questions.waiting.store(true, Ordering::Release);
-        // Where the channel is full the engine is awake, and looks here after what it is at.
-        let _ = self.wake.try_send(Message::Wake);
+        self.wake.ask();
         tokio::time::timeout(PATIENCE, answered).await.ok()?.ok()
     }
 }
@@ -102,17 +100,18 @@ const MOST_QUESTIONS: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use super::super::queue::{Taken, queue};
     use super::*;
     use crate::engine::Settings;
-    use std::sync::mpsc::sync_channel;
 
     #[tokio::test]
-    async fn a_question_is_answered_while_the_channel_is_full_and_while_it_is_empty() {
-        let (sender, receiver) = sync_channel(1);
-        let (mailbox, questions) = Mailbox::new(sender.clone());
-        sender.send(Message::Stop).unwrap();
-        let asked =
-            tokio::spawn(async move { mailbox.change(|engine, _| engine.tally().observations).await });
+    async fn a_question_is_answered_while_the_engine_works_and_while_it_waits() {
+        let (queue, outlet) = queue(1);
+        let (mailbox, questions) = Mailbox::new(queue);
+        let asked = {
+            let mailbox = mailbox.clone();
+            tokio::spawn(async move { mailbox.change(|engine, _| engine.tally().observations).await })
+        };
         while !questions.waiting.load(Ordering::Acquire) {
             tokio::task::yield_now().await;
         }
@@ -120,12 +119,11 @@ mod tests {
         assert!(questions.answer(&mut engine, &mut Vec::new()));
         assert!(!questions.answer(&mut engine, &mut Vec::new()));
         assert_eq!(asked.await.unwrap(), Some(0));
-        assert!(matches!(receiver.recv(), Ok(Message::Stop)));
+        assert_eq!(outlet.take(&mut Vec::new()), Some(Taken::Asked));
 
-        let (mailbox, questions) = Mailbox::new(sender);
         let asked = tokio::spawn(async move { mailbox.ask(|_| 7).await });
-        let woken = tokio::task::spawn_blocking(move || receiver.recv()).await.unwrap();
-        assert!(matches!(woken, Ok(Message::Wake)));
+        let woken = tokio::task::spawn_blocking(move || outlet.wait(&mut Vec::new(), None)).await;
+        assert_eq!(woken.unwrap(), Taken::Asked);
         assert!(!questions.answer(&mut engine, &mut Vec::new()));
         assert_eq!(asked.await.unwrap(), Some(7));
     }

@@ -30,6 +30,7 @@ mod intake;
 mod integrity;
 mod mailbox;
 mod metrics;
+mod queue;
 mod reload;
 mod resources;
 mod selftest;
@@ -141,14 +142,6 @@ impl Learnt {
             None => Self::Kept,
         }
     }
-}
-
-/// What passes from the source, or from a signal, to the engine.
-enum Message {
-    Observed(Box<Observation>),
-    /// There is a question in the mailbox.
-    Wake,
-    Stop,
 }
 
 /// The name of the store's folder in the state's folder. It has one to itself: a store that cannot be read is set aside as a whole, and the spool must

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,10 +22,11 @@ use super::history::History;
 use super::intake::{Intake, Lost};
 use super::mailbox::Mailbox;
 use super::metrics;
+use super::queue::{Queue, queue};
 use super::service::Service;
 use super::sinks::Sinks;
 use super::vitals::{Notes, Vitals};
-use super::{ARCHIVE_FOLDER, DaemonError, Learnt, Message, SPOOL_FOLDER, Wiring};
+use super::{ARCHIVE_FOLDER, DaemonError, Learnt, SPOOL_FOLDER, Wiring};
 use crate::engine::{Engine, Tally};
 use crate::observation::Observation;
 use crate::sink::Archive;
@@ -71,7 +71,7 @@ pub(super) async fn supervise(
         history: history.clone(),
         notes: Arc::new(Mutex::new(Notes { sources, configured, ..Notes::default() })),
     };
-    let (to_engine, observed) = sync_channel(OBSERVATIONS_QUEUED);
+    let (to_engine, observed) = queue(OBSERVATIONS_QUEUED);
     let (mailbox, questions) = Mailbox::new(to_engine.clone());
     let (findings, _) = broadcast::channel(FINDINGS_KEPT);
     let (reload, mut reloads) = mpsc::channel(1);
@@ -184,7 +184,7 @@ async fn listen(state: &Path, metrics_address: Option<SocketAddr>, desk: &Desk) 
 }
 
 /// Sends a stop to the engine at the first SIGTERM or SIGINT.
-fn stop_on_signals(stop: SyncSender<Message>) -> Result<(), DaemonError> {
+fn stop_on_signals(stop: Queue) -> Result<(), DaemonError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
@@ -193,18 +193,17 @@ fn stop_on_signals(stop: SyncSender<Message>) -> Result<(), DaemonError> {
             _ = interrupt.recv() => {}
         }
         tracing::info!("stopping");
-        // The channel may be full, and the engine gone: neither may hold up the other tasks.
-        let _ = tokio::task::spawn_blocking(move || stop.send(Message::Stop)).await;
+        stop.close();
     });
     Ok(())
 }
 
 /// Reads the source to its end, then says stop. A source that panics is at its end: what it stood in cannot be trusted, and a daemon that runs on
 /// without a source would be silent for ever. Launchd starts it anew.
-fn feed(source: impl Iterator<Item = Observation>, to_engine: &SyncSender<Message>, vitals: &Vitals) {
+fn feed(source: impl Iterator<Item = Observation>, to_engine: &Queue, vitals: &Vitals) {
     let read = AssertUnwindSafe(|| {
         for observation in source {
-            if to_engine.send(Message::Observed(Box::new(observation))).is_err() {
+            if to_engine.push(observation).is_err() {
                 return;
             }
         }
@@ -212,8 +211,7 @@ fn feed(source: impl Iterator<Item = Observation>, to_engine: &SyncSender<Messag
     if catch_unwind(read).is_err() {
         vitals.failed("source", "it failed by a mistake in the program, and the daemon stops".to_owned());
     }
-    // The engine may have gone before.
-    let _ = to_engine.send(Message::Stop);
+    to_engine.close();
 }
 
 /// Observations that may wait for the engine.

@@ -17,18 +17,18 @@ use crate::observation::{Direction, ZoneOffset};
 use crate::process::{Attribution, Method, Processes};
 
 /// What the engine keeps with each flow.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Tag {
-    attribution: Attribution,
+    pub(super) attribution: Attribution,
     /// Bytes that wait until it is known what they are.
-    waiting: Waiting,
+    pub(super) waiting: Waiting,
     /// Whether the detectors have heard of this flow.
-    told: bool,
+    pub(super) told: bool,
 }
 
 /// Bytes sent and received; a flow's other counters are nobody's question here, and there may be a hundred thousand flows.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-struct Waiting {
+pub(super) struct Waiting {
     bytes_out: u64,
     bytes_in: u64,
 }

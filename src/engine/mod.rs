@@ -10,6 +10,7 @@
 mod coverage;
 mod ended;
 mod judge;
+mod owners;
 mod state;
 mod surroundings;
 mod tally;
@@ -147,6 +148,14 @@ impl Engine {
         let mut events = Vec::new();
         self.lifecycle.learned(finding, time, &mut events);
         self.leave(events, out);
+    }
+
+    /// Fetches from memory what the next [`LOOK_AHEAD`](crate::network::LOOK_AHEAD) observations will need: worth its while for a batch that goes down the road one by one. It changes nothing.
+    pub fn look_ahead(&self, coming: &[Observation]) {
+        self.flows.look_ahead(coming.iter().filter_map(|observation| match observation {
+            Observation::Flow(report) => Some(&**report),
+            _ => None,
+        }));
     }
 
     /// Walks one observation down the road; verdicts are appended to `out`.

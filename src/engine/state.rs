@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::judge::Tag;
+use super::owners::{Met, Owners, SavedTag};
 use super::surroundings::Memory;
 use super::{Engine, Settings, Verdict};
 use crate::alert::{Alert, Host, Lifecycle, Losses};
 use crate::baseline::{Checkpoint, Saved};
 use crate::detect::{Detector, StateError};
 use crate::exceptions::Ledger;
-use crate::network::{FlowTable, Limits, Snapshot, Suspended};
+use crate::network::{FlowTable, Limits, Suspended};
 use crate::observation::{Timestamp, ZoneOffset};
 use crate::process::Processes;
 
@@ -37,12 +38,15 @@ struct Road {
     now: Option<Timestamp>,
     told: Option<Timestamp>,
     processes: Processes,
-    flows: Suspended<Tag>,
+    flows: Suspended<SavedTag>,
+    /// Whose they are; with the flows themselves in version 1.
+    #[serde(default)]
+    owners: Owners,
 }
 
 /// A [`Road`] to be written, lent by the engine: with both tables full it is larger than everything else in the process.
 #[derive(Serialize)]
-struct LentRoad<'a> {
+struct LentRoad<'a, F> {
     version: u32,
     host: &'a Host,
     zone: ZoneOffset,
@@ -55,10 +59,12 @@ struct LentRoad<'a> {
     now: Option<Timestamp>,
     told: Option<Timestamp>,
     processes: &'a Processes,
-    flows: Snapshot<'a, Tag>,
+    flows: F,
+    /// Filled while the flows are written, so it comes after them.
+    owners: &'a Met<'a>,
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// A state is read only up to this size, in bytes: both caps of the process tree full take some tens of megabytes.
 const MOST_BYTES: u64 = 512 << 20;
 
@@ -115,7 +121,8 @@ impl Engine {
         // Before the flows, whose events are numbered after these.
         engine.catch_up(left);
         let (_, mut judge) = engine.split(out);
-        let flows = FlowTable::resume(settings.flows, road.flows, &mut |update| judge.update(update));
+        let flows = road.flows.map(|tag| road.owners.read(tag));
+        let flows = FlowTable::resume(settings.flows, flows, &mut |update| judge.update(update));
         engine.flows = flows;
         Ok(engine)
     }
@@ -147,6 +154,7 @@ impl Engine {
     }
 
     fn write_road(&self, flows: &FlowTable<Tag>) -> Result<Vec<u8>, ResumeError> {
+        let owners = Met::default();
         write(&LentRoad {
             version: VERSION,
             host: &self.host,
@@ -160,7 +168,8 @@ impl Engine {
             now: self.now,
             told: self.told,
             processes: &self.processes,
-            flows: flows.snapshot(),
+            flows: flows.snapshot(|tag| owners.write(tag)),
+            owners: &owners,
         })
     }
 
@@ -201,7 +210,7 @@ fn read(bytes: &[u8]) -> Result<Road, ResumeError> {
 }
 
 /// Compressed on the way, since the text alone may take a hundred megabytes; with LZ4, since the engine waits for it.
-fn write(road: &LentRoad<'_>) -> Result<Vec<u8>, ResumeError> {
+fn write(road: &impl Serialize) -> Result<Vec<u8>, ResumeError> {
     let wrong = |error: &dyn std::fmt::Display| ResumeError::Road(error.to_string());
     let mut text = BufWriter::with_capacity(BLOCK_BYTES, FrameEncoder::new(Vec::new()));
     serde_json::to_writer(&mut text, road).map_err(|error| wrong(&error))?;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::identify::Identified;
@@ -90,11 +91,12 @@ pub struct FlowOwner {
 
 /// Names a flow.
 ///
-/// Most flows of a capture are never printed, so a name is text only where a report brought it.
+/// Most flows of a capture are never printed, so a name is text only where a report brought it; a short one stands in place, since a table of a
+/// hundred thousand flows compares one with each report.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FlowId {
     /// The `flow_id` of the reports, unique in their recording.
-    Reported(Arc<str>),
+    Reported(CompactString),
     /// A flow of packets: its place among all flows that the table saw begin, from 1.
     Numbered(u64),
 }

@@ -20,4 +20,4 @@ pub use packet::Undecoded;
 pub use protocol::{Evidence, Protocol, UnknownProtocol};
 pub use record::FlowRecord;
 pub use report::{Count, TableReport, UndecodedCounts};
-pub use table::{FlowTable, Limits, SPAN, Snapshot, Suspended};
+pub use table::{FlowTable, LOOK_AHEAD, Limits, SPAN, Snapshot, Suspended};

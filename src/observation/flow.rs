@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize, de};
 
 use super::{Direction, Origin, ProcessKey, Timestamp};
@@ -14,7 +15,7 @@ pub struct FlowReport {
     /// When the report was made.
     pub time: Timestamp,
     /// Names the flow; unique in its recording.
-    pub flow_id: Arc<str>,
+    pub flow_id: CompactString,
     /// Which recording it belongs to; never written.
     #[serde(skip)]
     pub origin: Origin,

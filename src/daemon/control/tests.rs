@@ -1,7 +1,6 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use crate::daemon::forget::{Renewal, Traces};
 use crate::daemon::history::History;
 use crate::daemon::intake::Lost;
 use crate::daemon::mailbox::Mailbox;
+use crate::daemon::queue::{Taken, queue};
 use crate::daemon::sinks::SinkStates;
 use crate::daemon::vitals::Vitals;
 use crate::engine::{Engine, Settings};
@@ -44,11 +44,11 @@ impl Rig {
             history: History::default(),
             notes: Arc::new(Mutex::default()),
         };
-        let (sender, receiver) = sync_channel(16);
-        let (mailbox, questions) = Mailbox::new(sender);
+        let (queue, outlet) = queue(16);
+        let (mailbox, questions) = Mailbox::new(queue);
         thread::spawn(move || {
             let mut engine = Engine::new(Settings::default());
-            while awake(&receiver) {
+            while outlet.wait(&mut Vec::new(), None) != Taken::Stop {
                 questions.answer(&mut engine, &mut Vec::new());
             }
         });
@@ -86,10 +86,6 @@ impl Rig {
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         stream
     }
-}
-
-fn awake(receiver: &Receiver<crate::daemon::Message>) -> bool {
-    !matches!(receiver.recv_timeout(Duration::from_secs(60)), Err(RecvTimeoutError::Disconnected))
 }
 
 fn subject() -> Subject {

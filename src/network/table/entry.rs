@@ -82,7 +82,13 @@ pub(super) struct Cold<T> {
 
 impl Hot {
     /// Of a flow that was not seen yet.
-    pub(super) fn new(key: Key, flow: &Flow, class: Class, local_is_low: bool, client_is_local: bool) -> Self {
+    pub(super) fn new(
+        key: Key,
+        flow: &Flow,
+        class: Class,
+        local_is_low: bool,
+        client_is_local: bool,
+    ) -> Self {
         let mut hot = Self {
             key,
             growth: Counters::default(),

@@ -218,6 +218,12 @@ impl Index {
         self.names.find(self.hasher.hash_one((origin, name)), is_called).copied()
     }
 
+    /// The flow that is likely to bear this name: found by a part of the name's hash alone, without a look at the flow.
+    #[inline]
+    pub(super) fn probably_named(&self, origin: Origin, name: &str) -> Option<Slot> {
+        self.names.find(self.hasher.hash_one((origin, name)), |_| true).copied()
+    }
+
     /// Makes a flow findable by the name that it bears.
     pub(super) fn insert_name<T>(&mut self, flows: &Flows<T>, slot: Slot) {
         let Self { hasher, names, .. } = self;
@@ -238,7 +244,7 @@ impl Index {
 fn bears<T>(flows: &Flows<T>, slot: Slot) -> Option<(Origin, &str)> {
     let flow = &flows.cold(slot)?.flow;
     match &flow.id {
-        FlowId::Reported(name) => Some((flow.origin, name)),
+        FlowId::Reported(name) => Some((flow.origin, name.as_str())),
         FlowId::Numbered(_) => None,
     }
 }

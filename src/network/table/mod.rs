@@ -6,6 +6,7 @@
 //! what that takes is `Hot`, the flow itself and what identifies it is `Cold`.
 
 mod aging;
+mod ahead;
 mod clock;
 mod entry;
 mod fragments;
@@ -28,6 +29,7 @@ use super::identify::Identifier;
 use super::report::TableReport;
 use crate::observation::Timestamp;
 
+pub use self::ahead::LOOK_AHEAD;
 pub use self::clock::SPAN;
 pub use self::suspend::{Snapshot, Suspended};
 

@@ -34,6 +34,11 @@ impl LastReport {
         self.counted.as_deref().copied().unwrap_or(self.totals)
     }
 
+    /// Whether packets were ahead of it.
+    pub(super) fn is_beyond_counters(&self) -> bool {
+        self.counted.is_some()
+    }
+
     fn has_less_in(&self, totals: Counters) -> bool {
         !self.totals.beyond(totals).is_zero()
     }
@@ -172,7 +177,11 @@ impl<T: Default> FlowTable<T> {
 
     /// Takes over what the report knows and the flow does not; `true` where the protocol or its details changed.
     fn complete(&mut self, slot: Slot, report: &FlowReport) -> bool {
-        let label = report.protocol.as_deref().and_then(|label| {
+        let known = self.flows.cold(slot).and_then(|cold| cold.flow.identified.protocol);
+        // Most reports say again what the one before said.
+        let said =
+            report.protocol.as_deref().filter(|label| known.is_none_or(|known| known.label() != *label));
+        let label = said.and_then(|label| {
             let known = label.parse().ok();
             self.account.unknown_labels += u64::from(known.is_none());
             known
@@ -230,7 +239,8 @@ impl<T> Cold<T> {
     /// Takes the label that the producer gave, unless the payload itself said something.
     fn take_label(&mut self, label: Protocol) -> bool {
         let identified = &mut self.flow.identified;
-        if self.saw_payload && identified.evidence == Evidence::Payload || identified.protocol == Some(label) {
+        if self.saw_payload && identified.evidence == Evidence::Payload || identified.protocol == Some(label)
+        {
             return false;
         }
         identified.protocol = Some(label);

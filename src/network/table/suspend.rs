@@ -34,15 +34,30 @@ struct SuspendedFlow<T> {
     last_report: LastReport,
 }
 
-/// A table as another run needs it: what [`Suspended`] reads back. It is lent, not copied: there may be a hundred thousand flows.
-#[derive(Debug)]
-pub struct Snapshot<'a, T>(&'a FlowTable<T>);
+impl<T> Suspended<T> {
+    /// With other words on the flows, made of those that were written.
+    pub fn map<U>(self, mut read: impl FnMut(T) -> U) -> Suspended<U> {
+        let Self { account, now, flows } = self;
+        let flows = flows.into_iter().map(|flow| {
+            let SuspendedFlow { flow, tag, growth, last, client_is_local, counted_by, last_report } = flow;
+            SuspendedFlow { flow, tag: read(tag), growth, last, client_is_local, counted_by, last_report }
+        });
+        Suspended { account, now, flows: flows.collect() }
+    }
+}
+
+/// A table as another run needs it: what [`Suspended`] reads back. It is lent, not copied: there may be a hundred thousand flows. `F` makes of the
+/// caller's word on a flow what is written of it.
+pub struct Snapshot<'a, T, F> {
+    table: &'a FlowTable<T>,
+    write: F,
+}
 
 /// As [`SuspendedFlow`], lent.
 #[derive(Serialize)]
-struct LentFlow<'a, T> {
+struct LentFlow<'a, S> {
     flow: &'a Flow,
-    tag: &'a T,
+    tag: S,
     growth: Counters,
     last: Timestamp,
     client_is_local: bool,
@@ -50,28 +65,29 @@ struct LentFlow<'a, T> {
     last_report: &'a LastReport,
 }
 
-impl<T: Serialize> Serialize for Snapshot<'_, T> {
+impl<'a, T, W: Serialize, F: Fn(&'a T) -> W> Serialize for Snapshot<'a, T, F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut whole = serializer.serialize_struct("Suspended", 3)?;
-        whole.serialize_field("account", &self.0.account)?;
-        whole.serialize_field("now", &self.0.clock.now())?;
-        whole.serialize_field("flows", &LentFlows(self.0))?;
+        whole.serialize_field("account", &self.table.account)?;
+        whole.serialize_field("now", &self.table.clock.now())?;
+        whole.serialize_field("flows", &LentFlows(self))?;
         whole.end()
     }
 }
 
-struct LentFlows<'a, T>(&'a FlowTable<T>);
+struct LentFlows<'s, 'a, T, F>(&'s Snapshot<'a, T, F>);
 
-impl<T: Serialize> Serialize for LentFlows<'_, T> {
+impl<'a, T, W: Serialize, F: Fn(&'a T) -> W> Serialize for LentFlows<'_, 'a, T, F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let flows = &self.0.flows;
+        let Snapshot { table, write } = self.0;
+        let flows = &table.flows;
         let mut live: Vec<_> = flows.iter().map(|(slot, cold)| (cold.flow.serial, slot)).collect();
         live.sort_unstable_by_key(|(serial, _)| *serial);
         serializer.collect_seq(live.into_iter().filter_map(|(_, slot)| {
             let (hot, cold) = (flows.hot(slot)?, flows.cold(slot)?);
             Some(LentFlow {
                 flow: &cold.flow,
-                tag: &cold.tag,
+                tag: write(&cold.tag),
                 growth: hot.growth,
                 last: hot.last,
                 client_is_local: hot.client_is_local,
@@ -94,9 +110,9 @@ impl<T: Default> FlowTable<T> {
         self.fragments.clear(&mut self.account.undecoded.orphan_fragment);
     }
 
-    /// What another run needs to go on from here. Flows of packets are not in it.
-    pub fn snapshot(&self) -> Snapshot<'_, T> {
-        Snapshot(self)
+    /// What another run needs to go on from here, with what `write` makes of the caller's word on each flow. Flows of packets are not in it.
+    pub fn snapshot<'a, W: Serialize, F: Fn(&'a T) -> W>(&'a self, write: F) -> Snapshot<'a, T, F> {
+        Snapshot { table: self, write }
     }
 
     /// Goes on where another run ended. How long a flow has been silent counts anew from here.

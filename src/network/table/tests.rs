@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -520,7 +519,7 @@ fn packets_of_a_reported_flow_add_frames_and_no_payload() {
     bench.report(&report(0.3, FlowState::Update, 900, 0));
     bench.report(&report(0.4, FlowState::Closed, 900, 0));
     let [flow] = &bench.flows()[..] else { panic!() };
-    assert_eq!(flow.id, FlowId::Reported(Arc::from("a")));
+    assert_eq!(flow.id, FlowId::Reported("a".into()));
     assert_eq!((flow.counters.bytes_out, growth(&bench.told)), (900, 900));
     assert_eq!(flow.counters.wire_bytes_out, 3 * 52 + 600);
     assert_eq!(flow.owner.process, Some(ProcessKey { pid: 7, pidversion: Some(70) }));

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use compact_str::{CompactString, format_compact};
+
 use super::message::{Counts, Provider};
 use super::session::Lookup;
 use super::{Descriptor, property};
@@ -167,8 +169,8 @@ impl Tracked {
         };
         self.reported = Some((state, totals));
         let flow_id = match self.peer {
-            0 => Arc::from(&*self.name),
-            peer => Arc::from(format!("{}.{peer}", self.name)),
+            0 => CompactString::from(&*self.name),
+            peer => format_compact!("{}.{peer}", self.name),
         };
         Some(Observation::Flow(Box::new(FlowReport {
             time,

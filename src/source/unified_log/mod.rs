@@ -16,6 +16,7 @@ use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use compact_str::format_compact;
 use serde::Deserialize;
 
 use self::summary::Address;
@@ -174,7 +175,7 @@ impl Summary<'_> {
         let name = interner.name(clip(self.process, NAME_LIMIT));
         Some(FlowReport {
             time,
-            flow_id: Arc::from(format!("log:{}", self.socket)),
+            flow_id: format_compact!("log:{}", self.socket),
             origin,
             pid: Some(self.pid),
             pidversion: None,
