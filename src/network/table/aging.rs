@@ -137,9 +137,10 @@ impl Aging {
         if let Some(place) = self.links.get_mut(slot.index()) {
             *place = link;
         }
-        match older.and_then(|older| self.links.get_mut(older.index())) {
-            Some(neighbour) => neighbour.newer = Some(slot),
-            None => (queue.oldest, queue.since) = (Some(slot), steady),
+        if let Some(neighbour) = older.and_then(|older| self.links.get_mut(older.index())) {
+            neighbour.newer = Some(slot);
+        } else {
+            (queue.oldest, queue.since) = (Some(slot), steady);
         }
         self.next_due = self.next_due.min(class.due(steady));
     }
@@ -149,12 +150,11 @@ impl Aging {
         let Some(hot) = flows.hot(slot) else { return };
         let Some(queue) = self.queues.get_mut(hot.class as usize) else { return };
         let Some(Link { older, newer }) = self.links.get(slot.index()).copied() else { return };
-        match older.and_then(|older| self.links.get_mut(older.index())) {
-            Some(neighbour) => neighbour.newer = newer,
-            None => {
-                queue.oldest = newer;
-                queue.since = newer.and_then(|newer| flows.hot(newer)).map_or(0, |hot| hot.queued);
-            }
+        if let Some(neighbour) = older.and_then(|older| self.links.get_mut(older.index())) {
+            neighbour.newer = newer;
+        } else {
+            queue.oldest = newer;
+            queue.since = newer.and_then(|newer| flows.hot(newer)).map_or(0, |hot| hot.queued);
         }
         match newer.and_then(|newer| self.links.get_mut(newer.index())) {
             Some(neighbour) => neighbour.older = older,

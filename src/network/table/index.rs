@@ -37,7 +37,10 @@ impl Key {
         let (first, second) = (first.into(), second.into());
         let (a, b) = (first.bits(), second.bits());
         let (a_port, b_port) = (u32::from(first.port()), u32::from(second.port()));
-        // Without a branch, since packets go either way.
+        #[allow(
+            clippy::needless_bitwise_bool,
+            reason = "a lazy operator is a branch, and packets go either way"
+        )]
         let first_is_low = (a < b) | ((a == b) & (a_port <= b_port));
         let low = select_unpredictable(first_is_low, a, b);
         let ports = a_port << 16 | b_port;

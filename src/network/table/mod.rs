@@ -24,7 +24,7 @@ use self::fragments::Fragments;
 use self::index::{Index, Key};
 use self::slab::Slot;
 use self::tcp::Sequences;
-use super::flow::{Counters, Flow, FlowId, FlowUpdate, Phase};
+use super::flow::{Flow, FlowId, FlowUpdate, Phase};
 use super::identify::Identifier;
 use super::report::TableReport;
 use crate::observation::Timestamp;
