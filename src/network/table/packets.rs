@@ -8,7 +8,7 @@ use super::index::{KERNEL, Key, Sighting};
 use super::slab::Slot;
 use crate::network::flow::{Counters, Flow, FlowId, FlowOwner, FlowUpdate};
 use crate::network::identify::{Identified, Segment};
-use crate::network::packet::{Datagram, LaterFragment, TcpFlags, TcpHeader, Walk, walk};
+use crate::network::packet::{Datagram, LaterFragment, TcpFlags, Walk, walk};
 use crate::observation::{Direction, Packet, ProcessKey, Transport};
 
 impl<T: Default> FlowTable<T> {
@@ -56,28 +56,17 @@ impl<T: Default> FlowTable<T> {
         let outward = sighting.is_outward(hot);
         hot.last = now;
         hot.count(outward, 1, u64::from(datagram.wire_payload), u64::from(packet.wire_length));
-        if let Some(header) = datagram.tcp
-            && hot.connection.observe(outward == hot.client_is_local, header)
-        {
-            self.begin_end(slot, outward, header);
-        }
-        let Some(hot) = self.flows.hot(slot) else { return };
+        let from_client = outward == hot.client_is_local;
+        let begins = datagram.tcp.is_some_and(|header| hot.connection.observe(from_client, header));
         let only_counts = hot.awaits_telling
             && !began
+            && !begins
             && !hot.is_inspected
             && !hot.finds_owner(packet)
             && datagram.first_of.is_none()
             && aging::is_in_place(hot, hot.class_now(), self.clock.steady());
         if !only_counts {
             self.learn(slot, began, outward, packet, datagram, tell);
-        }
-    }
-
-    /// Takes note of where an end of a connection begins.
-    #[inline(never)]
-    fn begin_end(&mut self, slot: Slot, outward: bool, header: TcpHeader) {
-        if let Some((hot, cold)) = self.flows.both_mut(slot) {
-            hot.connection.begin(&mut cold.sequences, outward == hot.client_is_local, header);
         }
     }
 
@@ -92,6 +81,11 @@ impl<T: Default> FlowTable<T> {
         datagram: &Datagram<'_>,
         tell: &mut dyn FnMut(FlowUpdate<'_, T>),
     ) {
+        if let Some(header) = datagram.tcp.filter(|header| header.flags.any(TcpFlags::SYN))
+            && let Some((hot, cold)) = self.flows.both_mut(slot)
+        {
+            hot.connection.begin(&mut cold.sequences, outward == hot.client_is_local, header);
+        }
         let Some(hot) = self.flows.hot(slot) else { return };
         let (class, finds_owner) = (hot.class_now(), hot.finds_owner(packet));
         if let Some(key) = datagram.fragments() {
