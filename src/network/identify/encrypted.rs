@@ -17,8 +17,8 @@ pub(super) fn looks_encrypted(payload: &[u8]) -> bool {
     if density <= 34 * payload.len() || density >= 46 * payload.len() {
         return false;
     }
-    let begins_with_text = payload.iter().take(6).all(is_printable);
-    let printable = payload.iter().filter(|byte| is_printable(byte)).count();
+    let begins_with_text = payload.iter().take(6).copied().all(is_printable);
+    let printable = payload.iter().filter(|byte| is_printable(**byte)).count();
     !begins_with_text && printable * 2 <= payload.len() && !has_long_run(payload)
 }
 
@@ -27,16 +27,16 @@ pub(super) fn looks_encrypted(payload: &[u8]) -> bool {
 fn has_long_run(payload: &[u8]) -> bool {
     (LONGEST_RUN..payload.len()).step_by(LONGEST_RUN + 1).any(|at| {
         let Some((before, behind)) = payload.split_at_checked(at) else { return false };
-        if !behind.first().is_some_and(is_printable) {
+        if !behind.first().copied().is_some_and(is_printable) {
             return false;
         }
-        let before = before.iter().rev().take_while(|byte| is_printable(byte)).count();
-        let behind = behind.iter().take_while(|byte| is_printable(byte)).count();
+        let before = before.iter().rev().take_while(|byte| is_printable(**byte)).count();
+        let behind = behind.iter().take_while(|byte| is_printable(**byte)).count();
         before + behind > LONGEST_RUN
     })
 }
 
-fn is_printable(byte: &u8) -> bool {
+fn is_printable(byte: u8) -> bool {
     matches!(byte, b' '..=b'~')
 }
 
