@@ -74,6 +74,7 @@ struct Ends<'a> {
 impl<'a> From<&Datagram<'a>> for Ends<'a> {
     fn from(datagram: &Datagram<'a>) -> Self {
         let Datagram { transport, source, destination, payload, .. } = *datagram;
+        let (source, destination) = (source.into(), destination.into());
         Self { transport, source, destination, sequence: datagram.tcp.map(|header| header.sequence), payload }
     }
 }
@@ -160,8 +161,8 @@ impl Hello {
         let start = Start {
             origin: Origin(0),
             transport: Transport::Tcp,
-            client: datagram.source,
-            server: datagram.destination,
+            client: datagram.source.into(),
+            server: datagram.destination.into(),
             midstream: false,
         };
         let mut inspection = identifier.begin(&start, &mut identified);

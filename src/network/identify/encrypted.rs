@@ -9,25 +9,41 @@ pub(super) fn looks_encrypted(payload: &[u8]) -> bool {
     if payload.len() < SHORTEST {
         return false;
     }
-    let ones: u32 = payload.iter().map(|byte| byte.count_ones()).sum();
+    let (words, rest) = payload.as_chunks();
+    let ones = words.iter().map(|word| u64::from_ne_bytes(*word).count_ones()).sum::<u32>()
+        + rest.iter().map(|byte| byte.count_ones()).sum::<u32>();
     // Ones in tenths of a bit for each byte, without floating point.
     let density = 10 * ones as usize;
     if density <= 34 * payload.len() || density >= 46 * payload.len() {
         return false;
     }
-    let is_printable = |byte: &u8| matches!(byte, b' '..=b'~');
-    let begins_with_text = payload.iter().take(6).all(is_printable);
-    let printable = payload.iter().filter(|byte| is_printable(byte)).count();
-    let mut run = 0;
-    let long_run = payload.iter().any(|byte| {
-        run = if is_printable(byte) { run + 1 } else { 0 };
-        run > 20
-    });
-    !begins_with_text && !long_run && printable * 2 <= payload.len()
+    let begins_with_text = payload.iter().take(6).copied().all(is_printable);
+    let printable = payload.iter().filter(|byte| is_printable(**byte)).count();
+    !begins_with_text && printable * 2 <= payload.len() && !has_long_run(payload)
+}
+
+/// Whether more than [`LONGEST_RUN`] bytes in a row are text. Any so many cover the last byte of one of the pieces of that length, so that the
+/// others need a look only where that one is text.
+fn has_long_run(payload: &[u8]) -> bool {
+    (LONGEST_RUN..payload.len()).step_by(LONGEST_RUN + 1).any(|at| {
+        let Some((before, behind)) = payload.split_at_checked(at) else { return false };
+        if !behind.first().copied().is_some_and(is_printable) {
+            return false;
+        }
+        let before = before.iter().rev().take_while(|byte| is_printable(**byte)).count();
+        let behind = behind.iter().take_while(|byte| is_printable(**byte)).count();
+        before + behind > LONGEST_RUN
+    })
+}
+
+fn is_printable(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
 }
 
 /// Below this, chance decides, in bytes.
 const SHORTEST: usize = 24;
+/// Bytes of text in a row that chance may bring.
+const LONGEST_RUN: usize = 20;
 /// One segment, in bytes.
 const LOOKED_AT: usize = 1_460;
 
@@ -61,5 +77,19 @@ mod tests {
         let mut bytes = noise(400);
         bytes[100..121].fill(b'a');
         assert!(!looks_encrypted(&bytes));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_long_run_is_found_wherever_it_lies(
+            parts in proptest::collection::vec((0_usize..30, 0_usize..3), 0..8)
+        ) {
+            let payload: Vec<u8> = parts
+                .iter()
+                .flat_map(|(text, noise)| [vec![b'a'; *text], vec![0xff; *noise]].concat())
+                .collect();
+            let longest = payload.split(|byte| *byte == 0xff).map(<[u8]>::len).max();
+            proptest::prop_assert_eq!(has_long_run(&payload), longest > Some(LONGEST_RUN));
+        }
     }
 }

@@ -1,8 +1,6 @@
 //! IPv4 (RFC 791), IPv6 (RFC 8200) and the tunnels that carry them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use super::{Datagram, Depth, FragmentKey, LaterFragment, Layer, Undecoded, Walk, link, transport};
+use super::{Datagram, Depth, End, FragmentKey, LaterFragment, Layer, Undecoded, Walk, link, transport};
 use crate::observation::Transport;
 
 /// Walks from an IP header on, by the version that it states.
@@ -15,17 +13,24 @@ pub(super) fn walk(layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded
     }
 }
 
+/// Whether a header that begins with this byte is one of IPv4.
+#[inline]
+pub(super) fn is_version_4(first: u8) -> bool {
+    first >> 4 == 4
+}
+
 /// What the transport layer needs to know of the IP headers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Carrier {
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
+    pub(super) source: End,
+    pub(super) destination: End,
     /// The packet is the first of several fragments, with this identification.
     pub(super) first_of: Option<u32>,
 }
 
+/// Walks from an IPv4 header on, as most packets do.
 #[inline]
-fn ipv4(mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
+pub(super) fn ipv4(mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
     let on_wire = layer.wire;
     let header: [u8; 20] = layer.array()?;
     let [version, _, l0, l1, i0, i1, f0, f1, _, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = header;
@@ -38,8 +43,8 @@ fn ipv4(mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
         stated => stated,
     };
     let layer = layer.bounded(total_length.checked_sub(header_length).ok_or(Undecoded::Malformed)?);
-    let source = Ipv4Addr::new(s0, s1, s2, s3).into();
-    let destination = Ipv4Addr::new(d0, d1, d2, d3).into();
+    let source = End::ipv4([s0, s1, s2, s3]);
+    let destination = End::ipv4([d0, d1, d2, d3]);
     let fragment = u16::from_be_bytes([f0, f1]);
     let identification = u32::from(u16::from_be_bytes([i0, i1]));
     if fragment & IPV4_OFFSET != 0 {
@@ -52,8 +57,8 @@ fn ipv4(mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
 fn ipv6(mut layer: Layer<'_>, mut depth: Depth) -> Result<Walk<'_>, Undecoded> {
     let on_wire = layer.wire;
     let header: [u8; 8] = layer.array()?;
-    let source = IpAddr::from(Ipv6Addr::from(layer.array::<16>()?));
-    let destination = IpAddr::from(Ipv6Addr::from(layer.array::<16>()?));
+    let source = End::ipv6(layer.array()?);
+    let destination = End::ipv6(layer.array()?);
     let [_, _, _, _, l0, l1, mut next, _hop_limit] = header;
     // Zero stands for a jumbogram (RFC 2675) or for segmentation offload; either is as long as the frame says.
     let mut layer = layer.bounded(match u32::from(u16::from_be_bytes([l0, l1])) {
@@ -86,15 +91,16 @@ fn ipv6(mut layer: Layer<'_>, mut depth: Depth) -> Result<Walk<'_>, Undecoded> {
 
 /// A fragment that is not the first. Where the transport has no ports nothing is missing, and it counts like any other packet.
 fn later_fragment(
-    source: IpAddr,
-    destination: IpAddr,
+    source: End,
+    destination: End,
     protocol: u8,
     identification: u32,
     layer: Layer<'_>,
 ) -> Walk<'_> {
     let transport = Transport::from(protocol);
     if transport.has_ports() {
-        let key = FragmentKey { source, destination, transport, identification };
+        let (source_ip, destination_ip) = (source.ip(), destination.ip());
+        let key = FragmentKey { source: source_ip, destination: destination_ip, transport, identification };
         Walk::LaterFragment(LaterFragment { key, wire_payload: layer.wire })
     } else {
         let carrier = Carrier { source, destination, first_of: None };
@@ -102,14 +108,21 @@ fn later_fragment(
     }
 }
 
-/// What the IP header carries: a tunnel, or a transport.
+/// What the IP header carries.
 #[inline]
 fn payload(protocol: u8, carrier: Carrier, layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
     match protocol {
-        IP_IN_IP | IPV6_IN_IP | GRE if carrier.first_of.is_none() => {
-            Ok(tunnel(protocol, carrier, layer, depth))
-        }
-        _ => transport::walk(Transport::from(protocol), carrier, layer),
+        TCP => transport::tcp(carrier, layer),
+        UDP => transport::udp(carrier, layer),
+        _ => Ok(other_payload(protocol, carrier, layer, depth)),
+    }
+}
+
+/// A tunnel, or a transport without ports.
+fn other_payload(protocol: u8, carrier: Carrier, layer: Layer<'_>, depth: Depth) -> Walk<'_> {
+    match protocol {
+        IP_IN_IP | IPV6_IN_IP | GRE if carrier.first_of.is_none() => tunnel(protocol, carrier, layer, depth),
+        _ => transport::opaque(Transport::from(protocol), carrier, layer),
     }
 }
 
@@ -179,6 +192,8 @@ const IPV6_MORE_FRAGMENTS: u16 = 0x0001;
 // IP protocol numbers (IANA).
 const HOP_BY_HOP: u8 = 0;
 const IP_IN_IP: u8 = 4;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
 const IPV6_IN_IP: u8 = 41;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;

@@ -4,9 +4,17 @@ use super::{Depth, Layer, Undecoded, Walk, ip, wlan};
 use crate::observation::LinkType;
 
 /// Walks from the link header on.
-pub(super) fn walk(link_type: LinkType, mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
+#[inline]
+pub(super) fn walk(link_type: LinkType, layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
     match link_type {
         LinkType::ETHERNET => ethernet(layer, depth),
+        _ => other_link(link_type, layer, depth),
+    }
+}
+
+/// The links that are not Ethernet.
+fn other_link(link_type: LinkType, mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
+    match link_type {
         LinkType::NULL => {
             let family: [u8; 4] = layer.array()?;
             address_family(u32::from_le_bytes(family))
@@ -49,21 +57,17 @@ pub(super) fn walk(link_type: LinkType, mut layer: Layer<'_>, depth: Depth) -> R
 #[inline]
 pub(super) fn ethernet(mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
     let [.., high, low]: [u8; 14] = layer.array()?;
-    ethertype(u16::from_be_bytes([high, low]), layer, depth)
-}
-
-/// What an `EtherType` announces.
-#[inline]
-pub(super) fn ethertype(kind: u16, layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
-    match kind {
-        IPV4 | IPV6 => ip::walk(layer, depth),
-        _ => other_ethertype(kind, layer, depth),
+    match u16::from_be_bytes([high, low]) {
+        // The most frequent of all, which would be found on the other way as well.
+        IPV4 if layer.captured.peek().is_some_and(ip::is_version_4) => ip::ipv4(layer, depth),
+        kind => ethertype(kind, layer, depth),
     }
 }
 
-/// What an `EtherType` announces that is not IP's: up to 1,500 it is a length, and an LLC header follows (IEEE 802.3 clause 3.2.6).
-fn other_ethertype(kind: u16, mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
+/// What an `EtherType` announces: up to 1,500 it is a length, and an LLC header follows (IEEE 802.3 clause 3.2.6).
+pub(super) fn ethertype(kind: u16, mut layer: Layer<'_>, depth: Depth) -> Result<Walk<'_>, Undecoded> {
     match kind {
+        IPV4 | IPV6 => ip::walk(layer, depth),
         VLAN | SERVICE_VLAN | OLD_VLAN_9100 | OLD_VLAN_9200 | OLD_VLAN_9300 => {
             let [_, _, high, low] = layer.array()?;
             ethertype(u16::from_be_bytes([high, low]), layer, depth.deeper()?)

@@ -9,6 +9,7 @@
 //! ([`Datagram::inside_udp_tunnel`]) is the caller's choice.
 
 mod capwap;
+mod end;
 mod gtp;
 mod ip;
 mod link;
@@ -16,12 +17,14 @@ mod over_udp;
 mod transport;
 mod wlan;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use thiserror::Error;
 
 use crate::cursor::Cursor;
 use crate::observation::{LinkType, Transport};
+
+pub use self::end::End;
 
 /// One IP packet, or the first fragment of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +32,9 @@ pub struct Datagram<'a> {
     /// IP protocol.
     pub transport: Transport,
     /// The sender; port 0 where the transport has none.
-    pub source: SocketAddr,
+    pub source: End,
     /// The receiver; port 0 where the transport has none.
-    pub destination: SocketAddr,
+    pub destination: End,
     /// The transport payload that was captured; for all but TCP and UDP the IP payload.
     pub payload: &'a [u8],
     /// Length of the transport payload in this packet on the wire, in bytes.
@@ -154,6 +157,7 @@ pub enum Undecoded {
 ///
 /// # Errors
 /// Says why the frame belongs to no flow.
+#[inline]
 pub fn walk(link_type: LinkType, frame: &[u8], wire_length: u32) -> Result<Walk<'_>, Undecoded> {
     link::walk(link_type, Layer::new(frame, wire_length), Depth::FULL)
 }

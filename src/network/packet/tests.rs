@@ -223,7 +223,7 @@ fn the_frame_of_a_station_is_found_behind_its_access_point() {
         let outer = datagram(LinkType::RAW, packet);
         let Some(Walk::Datagram(inside)) = outer.inside_udp_tunnel() else { panic!("packet {place}") };
         assert_eq!((inside.payload, inside.tunnelled), (&b"hello"[..], true), "packet {place}");
-        assert_eq!(inside.source, end("192.0.2.1:50000"));
+        assert_eq!(SocketAddr::from(inside.source), end("192.0.2.1:50000"));
     }
 }
 

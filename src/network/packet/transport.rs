@@ -1,27 +1,15 @@
 //! TCP (RFC 9293), UDP (RFC 768), and everything else as it is.
 
-use std::net::SocketAddr;
-
 use super::ip::Carrier;
 use super::{Datagram, Layer, TcpFlags, TcpHeader, Undecoded, Walk};
 use crate::observation::Transport;
-
-/// Walks from the transport header on.
-#[inline]
-pub(super) fn walk(transport: Transport, carrier: Carrier, layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
-    match transport {
-        Transport::Tcp => tcp(carrier, layer),
-        Transport::Udp => udp(carrier, layer),
-        _ => Ok(opaque(transport, carrier, layer)),
-    }
-}
 
 /// A transport without ports, whose payload is the IP payload.
 pub(super) fn opaque(transport: Transport, carrier: Carrier, layer: Layer<'_>) -> Walk<'_> {
     Walk::Datagram(Datagram {
         transport,
-        source: SocketAddr::new(carrier.source, 0),
-        destination: SocketAddr::new(carrier.destination, 0),
+        source: carrier.source,
+        destination: carrier.destination,
         payload: layer.rest(),
         wire_payload: layer.wire,
         tcp: None,
@@ -30,8 +18,9 @@ pub(super) fn opaque(transport: Transport, carrier: Carrier, layer: Layer<'_>) -
     })
 }
 
+/// Walks from a TCP header on.
 #[inline]
-fn tcp(carrier: Carrier, mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
+pub(super) fn tcp(carrier: Carrier, mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
     let segment = layer.wire;
     // The flags end at byte 14; a capture that holds them holds all that a flow needs.
     let [s0, s1, d0, d1, n0, n1, n2, n3, a0, a1, a2, a3, offset, flags] = layer.array()?;
@@ -46,8 +35,8 @@ fn tcp(carrier: Carrier, mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
     };
     Ok(Walk::Datagram(Datagram {
         transport: Transport::Tcp,
-        source: SocketAddr::new(carrier.source, u16::from_be_bytes([s0, s1])),
-        destination: SocketAddr::new(carrier.destination, u16::from_be_bytes([d0, d1])),
+        source: carrier.source.at_port([s0, s1]),
+        destination: carrier.destination.at_port([d0, d1]),
         payload,
         wire_payload,
         tcp: Some(TcpHeader {
@@ -60,8 +49,9 @@ fn tcp(carrier: Carrier, mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
     }))
 }
 
+/// Walks from a UDP header on.
 #[inline]
-fn udp(carrier: Carrier, mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
+pub(super) fn udp(carrier: Carrier, mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
     let [s0, s1, d0, d1, l0, l1, _, _] = layer.array()?;
     let stated = u32::from(u16::from_be_bytes([l0, l1]));
     // What lies between the end of the datagram and the end of the IP packet is no payload. A length of zero stands for one that
@@ -73,8 +63,8 @@ fn udp(carrier: Carrier, mut layer: Layer<'_>) -> Result<Walk<'_>, Undecoded> {
     }
     Ok(Walk::Datagram(Datagram {
         transport: Transport::Udp,
-        source: SocketAddr::new(carrier.source, u16::from_be_bytes([s0, s1])),
-        destination: SocketAddr::new(carrier.destination, u16::from_be_bytes([d0, d1])),
+        source: carrier.source.at_port([s0, s1]),
+        destination: carrier.destination.at_port([d0, d1]),
         payload: layer.rest(),
         wire_payload: layer.wire,
         tcp: None,

@@ -63,20 +63,20 @@ impl Class {
 
 /// Neighbours in a queue.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Link {
+struct Link {
     older: Option<Slot>,
     newer: Option<Slot>,
-    /// When the flow was put at the young end, on the steady clock.
-    queued: u64,
 }
 
-/// A queue for each class, linked through the flows themselves. As every flow of a class has the same limit, the one that was queued
+/// A queue for each class, linked by the places of the flows. As every flow of a class has the same limit, the one that was queued
 /// first is due first, and no table needs to be searched.
 ///
-/// A flow moves to the young end at most once a [grain](Class::grain), for its neighbours lie anywhere in memory; so the order is true to a grain,
-/// and a flow ends up to a grain late, never early.
+/// A flow moves to the young end at most once a [grain](Class::grain); so the order is true to a grain, and a flow ends up to a grain late,
+/// never early. The links lie close together, apart from the flows, so that moving one of them does not fetch its neighbours.
 #[derive(Debug)]
 pub(super) struct Aging {
+    /// By place.
+    links: Vec<Link>,
     queues: [Queue; Class::ALL.len()],
     /// No flow is due earlier.
     next_due: u64,
@@ -86,11 +86,13 @@ pub(super) struct Aging {
 struct Queue {
     oldest: Option<Slot>,
     newest: Option<Slot>,
+    /// When the oldest was put here, so that nobody has to ask the flow.
+    since: u64,
 }
 
 impl Default for Aging {
     fn default() -> Self {
-        Self { queues: [Queue::default(); Class::ALL.len()], next_due: u64::MAX }
+        Self { links: Vec::new(), queues: [Queue::default(); Class::ALL.len()], next_due: u64::MAX }
     }
 }
 
@@ -102,49 +104,60 @@ impl Aging {
     }
 
     /// The flow that has been due for longest.
-    pub(super) fn due<T>(&mut self, flows: &Flows<T>, steady: u64) -> Option<Slot> {
-        let first = self.first_by(flows, Class::due);
+    pub(super) fn due(&mut self, steady: u64) -> Option<Slot> {
+        let first = self.first_by(Class::due);
         self.next_due = first.map_or(u64::MAX, |(due, _)| due);
         first.filter(|(due, _)| *due <= steady).map(|(_, slot)| slot)
     }
 
     /// The flow that has been silent for longest.
-    pub(super) fn oldest<T>(&self, flows: &Flows<T>) -> Option<Slot> {
-        self.first_by(flows, |_, queued| queued).map(|(_, slot)| slot)
+    pub(super) fn oldest(&self) -> Option<Slot> {
+        self.first_by(|_, queued| queued).map(|(_, slot)| slot)
     }
 
-    fn first_by<T>(&self, flows: &Flows<T>, key: impl Fn(Class, u64) -> u64) -> Option<(u64, Slot)> {
-        let heads = Class::ALL.into_iter().zip(&self.queues).filter_map(|(class, queue)| {
-            let slot = queue.oldest?;
-            Some((key(class, flows.hot(slot)?.link.queued), slot))
-        });
+    fn first_by(&self, key: impl Fn(Class, u64) -> u64) -> Option<(u64, Slot)> {
+        let heads = Class::ALL
+            .into_iter()
+            .zip(&self.queues)
+            .filter_map(|(class, queue)| Some((key(class, queue.since), queue.oldest?)));
         heads.min_by_key(|(key, _)| *key)
     }
 
     /// Puts a flow that is in no queue at the young end of its class.
     pub(super) fn enter<T>(&mut self, flows: &mut Flows<T>, slot: Slot, steady: u64) {
         let Some(hot) = flows.hot_mut(slot) else { return };
+        hot.queued = steady;
         let class = hot.class;
         let Some(queue) = self.queues.get_mut(class as usize) else { return };
-        hot.link = Link { older: queue.newest, newer: None, queued: steady };
-        match queue.newest.replace(slot).and_then(|newest| flows.hot_mut(newest)) {
-            Some(neighbour) => neighbour.link.newer = Some(slot),
-            None => queue.oldest = Some(slot),
+        if slot.index() >= self.links.len() {
+            self.links.resize(slot.index() + 1, Link::default());
+        }
+        let older = queue.newest.replace(slot);
+        let link = Link { older, newer: None };
+        if let Some(place) = self.links.get_mut(slot.index()) {
+            *place = link;
+        }
+        if let Some(neighbour) = older.and_then(|older| self.links.get_mut(older.index())) {
+            neighbour.newer = Some(slot);
+        } else {
+            (queue.oldest, queue.since) = (Some(slot), steady);
         }
         self.next_due = self.next_due.min(class.due(steady));
     }
 
     /// Takes a flow out of the queue of its class.
-    pub(super) fn leave<T>(&mut self, flows: &mut Flows<T>, slot: Slot) {
+    pub(super) fn leave<T>(&mut self, flows: &Flows<T>, slot: Slot) {
         let Some(hot) = flows.hot(slot) else { return };
-        let Link { older, newer, .. } = hot.link;
         let Some(queue) = self.queues.get_mut(hot.class as usize) else { return };
-        match older.and_then(|older| flows.hot_mut(older)) {
-            Some(neighbour) => neighbour.link.newer = newer,
-            None => queue.oldest = newer,
+        let Some(Link { older, newer }) = self.links.get(slot.index()).copied() else { return };
+        if let Some(neighbour) = older.and_then(|older| self.links.get_mut(older.index())) {
+            neighbour.newer = newer;
+        } else {
+            queue.oldest = newer;
+            queue.since = newer.and_then(|newer| flows.hot(newer)).map_or(0, |hot| hot.queued);
         }
-        match newer.and_then(|newer| flows.hot_mut(newer)) {
-            Some(neighbour) => neighbour.link.older = older,
+        match newer.and_then(|newer| self.links.get_mut(newer.index())) {
+            Some(neighbour) => neighbour.older = older,
             None => queue.newest = older,
         }
     }
@@ -162,5 +175,5 @@ impl Aging {
 /// Whether a flow of this class that is active may stay where it is.
 #[inline]
 pub(super) fn is_in_place(hot: &Hot, class: Class, steady: u64) -> bool {
-    hot.class == class && steady.saturating_sub(hot.link.queued) < nanos(class.grain())
+    hot.class == class && steady.saturating_sub(hot.queued) < nanos(class.grain())
 }

@@ -1,7 +1,7 @@
 //! How a flow is found: by its two ends, or by the name that its producer gave it.
 
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::net::{IpAddr, SocketAddr};
+use std::hint::select_unpredictable;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -10,6 +10,7 @@ use hashbrown::hash_table::Entry;
 use super::entry::{Flows, Hot};
 use super::slab::Slot;
 use crate::network::flow::FlowId;
+use crate::network::packet::End;
 use crate::observation::{Direction, Origin, Transport};
 
 /// Two ends in order, and what they speak over: the same for both directions.
@@ -20,53 +21,51 @@ pub(super) struct Key {
     /// Of the low end, then of the high one.
     ports: u32,
     origin: Origin,
-    protocol: u8,
-    /// A Mac that tunnels shows each packet twice: on the tunnel's interface with its process, and inside of what leaves the Mac.
-    tunnelled: bool,
+    /// The transport's number, and above it [`TUNNELLED`].
+    protocol: u64,
 }
 
 impl Key {
-    /// The key, and whether the first of the two ends is the low one. IPv4 addresses stand as IPv6 writes them (RFC 4291 section 2.5.5.2).
+    /// The key, and whether the first of the two ends is the low one.
     #[inline]
     pub(super) fn new(
         origin: Origin,
         transport: Transport,
-        first: SocketAddr,
-        second: SocketAddr,
+        first: impl Into<End>,
+        second: impl Into<End>,
     ) -> (Self, bool) {
-        let (a, b) = ((bits(first.ip()), first.port()), (bits(second.ip()), second.port()));
-        let first_is_low = a <= b;
-        let (low, high) = if first_is_low { (a, b) } else { (b, a) };
-        let ports = u32::from(low.1) << 16 | u32::from(high.1);
-        (
-            Self { low: low.0, high: high.0, ports, origin, protocol: transport.number(), tunnelled: false },
-            first_is_low,
-        )
+        let (first, second) = (first.into(), second.into());
+        let (a, b) = (first.bits(), second.bits());
+        let (a_port, b_port) = (u32::from(first.port()), u32::from(second.port()));
+        #[allow(
+            clippy::needless_bitwise_bool,
+            reason = "a lazy operator is a branch, and packets go either way"
+        )]
+        let first_is_low = (a < b) | ((a == b) & (a_port <= b_port));
+        let low = select_unpredictable(first_is_low, a, b);
+        let ports = a_port << 16 | b_port;
+        let ports = select_unpredictable(first_is_low, ports, ports.rotate_left(16));
+        let protocol = u64::from(transport.number());
+        (Self { low, high: a ^ b ^ low, ports, origin, protocol }, first_is_low)
     }
 
-    /// The key of the same ends inside a tunnel, or outside of one.
+    /// The key of the same ends inside a tunnel. A Mac that tunnels shows each packet twice: on the tunnel's interface with its process,
+    /// and inside of what leaves the Mac.
+    #[inline]
     pub(super) fn tunnelled(self, tunnelled: bool) -> Self {
-        Self { tunnelled, ..self }
+        Self { protocol: self.protocol | if tunnelled { TUNNELLED } else { 0 }, ..self }
     }
 }
 
 impl Hash for Key {
-    /// In three words, where a derived one would take six steps for each packet.
+    /// In three words, where a derived one would take five steps for each packet.
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { low, high, ports, origin, protocol, tunnelled } = *self;
+        let Self { low, high, ports, origin, protocol } = *self;
         state.write_u128(low);
         state.write_u128(high);
-        let rest = u64::from(origin.0) << 32 | u64::from(protocol) << 8 | u64::from(tunnelled);
-        state.write_u128(u128::from(ports) << 64 | u128::from(rest));
-    }
-}
-
-#[inline]
-fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => 0xffff_0000_0000 | u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits(),
+        let rest = u64::from(ports) << 32 | u64::from(origin.0);
+        state.write_u128(u128::from(rest) << 64 | u128::from(protocol));
     }
 }
 
@@ -94,7 +93,7 @@ impl Sighting {
         if outward.is_some_and(|outward| outward != self.is_outward(hot)) {
             return None;
         }
-        match (self.pid, hot.pid) {
+        match (self.pid, hot.pid()) {
             (Some(pid), Some(owner)) if pid == owner => Some(Suits::Owner),
             (Some(KERNEL) | None, _) | (_, Some(KERNEL) | None) => Some(Suits::Unowned),
             _ => None,
@@ -252,6 +251,9 @@ fn bears<T>(flows: &Flows<T>, slot: Slot) -> Option<(Origin, &str)> {
         FlowId::Numbered(_) => None,
     }
 }
+
+/// Set in [`Key`] for what came inside another IP packet; the numbers of transports end below.
+const TUNNELLED: u64 = 1 << 8;
 
 /// The number of `kernel_task`. The kernel works on the sockets of others (retransmission, teardown, a connection that is handed
 /// over), so its name on a packet or report says no more than none.

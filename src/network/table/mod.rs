@@ -23,8 +23,8 @@ use self::entry::{Cold, CountedBy, Flows, Hot, start};
 use self::fragments::Fragments;
 use self::index::{Index, Key};
 use self::slab::Slot;
-use self::tcp::Connection;
-use super::flow::{Counters, Flow, FlowId, FlowUpdate, Phase};
+use self::tcp::Sequences;
+use super::flow::{Flow, FlowId, FlowUpdate, Phase};
 use super::identify::Identifier;
 use super::report::TableReport;
 use crate::observation::Timestamp;
@@ -107,7 +107,7 @@ impl<T: Default> FlowTable<T> {
             self.tell_growth(tell);
         }
         if self.aging.may_be_due(self.clock.steady()) {
-            while let Some(slot) = self.aging.due(&self.flows, self.clock.steady()) {
+            while let Some(slot) = self.aging.due(self.clock.steady()) {
                 self.end(slot, tell);
             }
         }
@@ -116,8 +116,11 @@ impl<T: Default> FlowTable<T> {
     /// Ends every flow, in the order in which they began, and leaves the table ready for an unrelated input. The account goes on.
     pub fn finish(&mut self, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
         self.tell_growth(tell);
+        // Nothing is looked up any more, so that no flow has to be taken out on its own.
+        self.index = Index::new(self.limits.hash_seed);
+        self.aging = Aging::default();
         for slot in self.in_order_of_beginning() {
-            self.end(slot, tell);
+            self.conclude(slot, tell);
         }
         self.fragments.clear(&mut self.account.undecoded.orphan_fragment);
         self.clock = Clock::default();
@@ -164,7 +167,7 @@ impl<T: Default> FlowTable<T> {
         tell: &mut dyn FnMut(FlowUpdate<'_, T>),
     ) -> Option<Slot> {
         if self.flows.len() >= usize::try_from(self.limits.flows.max(1)).unwrap_or(usize::MAX) {
-            let oldest = self.aging.oldest(&self.flows)?;
+            let oldest = self.aging.oldest()?;
             self.account.evicted = self.account.evicted.saturating_add(1);
             self.end(oldest, tell);
         }
@@ -182,24 +185,16 @@ impl<T: Default> FlowTable<T> {
             *serial = flow.serial;
         }
         let inspection = self.identifier.begin(&start(&flow, client_is_local), &mut flow.identified);
-        let hot = Hot {
-            key,
-            growth: Counters::default(),
-            last: flow.last,
-            link: aging::Link::default(),
-            connection: Connection::default(),
-            same_tuple: None,
-            pid: flow.owner.process.map(|process| process.pid),
-            class,
-            local_is_low,
-            client_is_local,
-            awaits_telling: false,
-            is_inspected: !inspection.is_done(),
+        let mut hot = Hot::new(key, &flow, class, local_is_low, client_is_local);
+        hot.is_inspected = !inspection.is_done();
+        let cold = Cold {
+            flow,
+            tag: T::default(),
+            inspection,
             saw_payload: false,
-            knows_effective: flow.owner.effective_pid.is_some(),
-            counted_by: CountedBy::Packets,
+            sequences: Sequences::default(),
+            last_report: None,
         };
-        let cold = Cold { flow, tag: T::default(), inspection, last_report: None };
         let slot = self.flows.insert(hot, cold)?;
         self.index.insert(&mut self.flows, slot);
         self.aging.enter(&mut self.flows, slot, self.clock.steady());
@@ -274,7 +269,12 @@ impl<T: Default> FlowTable<T> {
     fn end(&mut self, slot: Slot, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
         self.index.remove(&mut self.flows, slot);
         self.index.remove_name(&self.flows, slot);
-        self.aging.leave(&mut self.flows, slot);
+        self.aging.leave(&self.flows, slot);
+        self.conclude(slot, tell);
+    }
+
+    /// Tells the end of a flow that is not to be found any more, and makes its place vacant.
+    fn conclude(&mut self, slot: Slot, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
         let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
         let now = self.clock.now();
         if cold.finish_inspection(hot, &mut self.identifier) {

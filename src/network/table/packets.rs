@@ -18,24 +18,29 @@ impl<T: Default> FlowTable<T> {
         let wire = u64::from(packet.wire_length);
         self.account.packets = self.account.packets.saturating_add(1);
         self.account.wire_bytes = self.account.wire_bytes.saturating_add(wire);
+        // By reference, here and below: moving what was just written costs more than writing it did.
         match &walk(packet.link_type, &packet.data, packet.wire_length) {
-            Ok(walked) => self.walked(packet, walked, tell),
+            Ok(Walk::Datagram(datagram)) if may_be_opened(packet, datagram) => {
+                self.tunnel(packet, datagram, tell);
+            }
+            Ok(Walk::Datagram(datagram)) => self.datagram(packet, datagram, tell),
+            Ok(Walk::LaterFragment(fragment)) => self.later_fragment(packet, *fragment, tell),
             Err(reason) => self.account.undecoded.of(*reason).add(1, wire),
         }
     }
 
-    fn walked(&mut self, packet: &Packet, walked: &Walk<'_>, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
-        match walked {
-            Walk::Datagram(datagram) => match inside(packet, datagram) {
-                Some(Walk::Datagram(inside)) => self.datagram(packet, &inside, tell),
-                Some(Walk::LaterFragment(inside)) => self.later_fragment(packet, inside, tell),
-                None => self.datagram(packet, datagram, tell),
-            },
-            Walk::LaterFragment(fragment) => self.later_fragment(packet, *fragment, tell),
+    /// Counts what a tunnel over UDP carries, or else the tunnel.
+    #[cold]
+    fn tunnel(&mut self, packet: &Packet, datagram: &Datagram<'_>, tell: &mut dyn FnMut(FlowUpdate<'_, T>)) {
+        match datagram.inside_udp_tunnel() {
+            Some(Walk::Datagram(inside)) => self.datagram(packet, &inside, tell),
+            Some(Walk::LaterFragment(inside)) => self.later_fragment(packet, inside, tell),
+            None => self.datagram(packet, datagram, tell),
         }
     }
 
     /// Counts a datagram. Most packets do nothing else: their flow is known, and waits already to be told.
+    #[inline]
     fn datagram(
         &mut self,
         packet: &Packet,
@@ -51,11 +56,11 @@ impl<T: Default> FlowTable<T> {
         let outward = sighting.is_outward(hot);
         hot.last = now;
         hot.count(outward, 1, u64::from(datagram.wire_payload), u64::from(packet.wire_length));
-        if let Some(header) = datagram.tcp {
-            hot.connection.observe(outward == hot.client_is_local, header);
-        }
+        let from_client = outward == hot.client_is_local;
+        let begins = datagram.tcp.is_some_and(|header| hot.connection.observe(from_client, header));
         let only_counts = hot.awaits_telling
             && !began
+            && !begins
             && !hot.is_inspected
             && !hot.finds_owner(packet)
             && datagram.first_of.is_none()
@@ -76,6 +81,11 @@ impl<T: Default> FlowTable<T> {
         datagram: &Datagram<'_>,
         tell: &mut dyn FnMut(FlowUpdate<'_, T>),
     ) {
+        if let Some(header) = datagram.tcp.filter(|header| header.flags.any(TcpFlags::SYN))
+            && let Some((hot, cold)) = self.flows.both_mut(slot)
+        {
+            hot.connection.begin(&mut cold.sequences, outward == hot.client_is_local, header);
+        }
         let Some(hot) = self.flows.hot(slot) else { return };
         let (class, finds_owner) = (hot.class_now(), hot.finds_owner(packet));
         if let Some(key) = datagram.fragments() {
@@ -130,9 +140,9 @@ impl<T: Default> FlowTable<T> {
     ) -> Option<Slot> {
         let slot = self.index.find(&self.flows, sighting, |_| true)?;
         if let Some(header) = datagram.tcp.filter(|header| header.flags.opens()) {
-            let hot = self.flows.hot(slot)?;
+            let (hot, cold) = self.flows.both_mut(slot)?;
             let from_client = sighting.is_outward(hot) == hot.client_is_local;
-            if hot.connection.is_followed_by(from_client, header) {
+            if hot.connection.is_followed_by(cold.sequences, from_client, header) {
                 self.displace(slot, tell);
                 return None;
             }
@@ -170,8 +180,8 @@ impl<T: Default> FlowTable<T> {
             origin: packet.origin,
             owner: FlowOwner::default(),
             transport: datagram.transport,
-            local,
-            remote,
+            local: local.into(),
+            remote: remote.into(),
             direction: (!midstream).then_some(initiator),
             interface: packet.interface.clone(),
             counters: Counters::default(),
@@ -195,14 +205,13 @@ impl<T: Default> FlowTable<T> {
         let Some((hot, cold)) = self.flows.both_mut(slot) else { return };
         let owner = &mut cold.flow.owner;
         if hot.finds_process(packet) {
-            hot.pid = packet.owner.pid;
             owner.process = packet.owner.pid.map(|pid| ProcessKey { pid, pidversion: None });
             owner.name.clone_from(&packet.owner.name);
         }
         if hot.finds_effective(packet) {
-            hot.knows_effective = true;
             owner.effective_pid = packet.owner.effective_pid;
         }
+        hot.note_owner(owner);
     }
 
     /// Shows a packet's payload to the identifier; `true` where it learnt something.
@@ -216,7 +225,7 @@ impl<T: Default> FlowTable<T> {
             return false;
         }
         let Some((hot, cold)) = self.flows.both_mut(slot) else { return false };
-        hot.saw_payload |= datagram.wire_payload > 0;
+        cold.saw_payload |= datagram.wire_payload > 0;
         let segment = Segment {
             time: hot.last,
             from_client: outward == hot.client_is_local,
@@ -251,7 +260,7 @@ impl Hot {
 
     #[inline]
     fn finds_process(&self, packet: &Packet) -> bool {
-        match self.pid {
+        match self.pid() {
             None => packet.owner.pid.is_some(),
             Some(KERNEL) => packet.owner.pid.is_some_and(|pid| pid != KERNEL),
             Some(_) => false,
@@ -260,15 +269,15 @@ impl Hot {
 
     #[inline]
     fn finds_effective(&self, packet: &Packet) -> bool {
-        !self.knows_effective && packet.owner.effective_pid.is_some()
+        !self.knows_effective() && packet.owner.effective_pid.is_some()
     }
 }
 
-/// What a tunnel over UDP carries. Not where a process is known to have sent it: it could write there what it liked, and a flow to an
-/// honest server would stand where its own should.
+/// Whether this is a tunnel over UDP to be looked into. Not where a process is known to have sent it: it could write there what it liked,
+/// and a flow to an honest server would stand where its own should.
 #[inline]
-fn inside<'a>(packet: &Packet, datagram: &Datagram<'a>) -> Option<Walk<'a>> {
-    if packet.owner.pid.is_some() { None } else { datagram.inside_udp_tunnel() }
+fn may_be_opened(packet: &Packet, datagram: &Datagram<'_>) -> bool {
+    packet.owner.pid.is_none() && datagram.may_be_udp_tunnel()
 }
 
 #[inline]

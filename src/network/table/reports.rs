@@ -201,13 +201,12 @@ impl<T: Default> FlowTable<T> {
             }
             _ => {}
         }
-        hot.pid = flow.owner.process.map(|process| process.pid);
         flow.owner.effective_pid = flow.owner.effective_pid.or(report.effective_pid);
-        hot.knows_effective = flow.owner.effective_pid.is_some();
+        hot.note_owner(&flow.owner);
         flow.owner.name = flow.owner.name.take().or_else(|| report.process.clone());
         flow.interface = flow.interface.take().or_else(|| report.interface.clone());
         flow.direction = flow.direction.or(report.direction);
-        let labelled = label.is_some_and(|label| cold.take_label(label, hot.saw_payload));
+        let labelled = label.is_some_and(|label| cold.take_label(label));
         let named = report.server_name.as_ref().is_some_and(|name| {
             let metadata = cold.flow.identified.metadata.get_or_insert_default();
             let is_news = metadata.server_name.is_none();
@@ -238,9 +237,10 @@ impl<T: Default> FlowTable<T> {
 
 impl<T> Cold<T> {
     /// Takes the label that the producer gave, unless the payload itself said something.
-    fn take_label(&mut self, label: Protocol, saw_payload: bool) -> bool {
+    fn take_label(&mut self, label: Protocol) -> bool {
         let identified = &mut self.flow.identified;
-        if saw_payload && identified.evidence == Evidence::Payload || identified.protocol == Some(label) {
+        if self.saw_payload && identified.evidence == Evidence::Payload || identified.protocol == Some(label)
+        {
             return false;
         }
         identified.protocol = Some(label);

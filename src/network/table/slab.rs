@@ -11,10 +11,16 @@ impl Slot {
         u32::try_from(index).ok()?.checked_add(1).and_then(NonZeroU32::new).map(Self)
     }
 
-    fn chunk_and_place(self) -> (usize, usize) {
+    /// Its number, from zero: small, since places are used again.
+    #[inline]
+    pub(super) fn index(self) -> usize {
         // A slot was made from a `usize`, so it fits one.
-        let index = usize::try_from(self.0.get() - 1).unwrap_or(usize::MAX);
-        (index / CHUNK, index % CHUNK)
+        usize::try_from(self.0.get() - 1).unwrap_or(usize::MAX)
+    }
+
+    #[inline]
+    fn chunk_and_place(self) -> (usize, usize) {
+        (self.index() / CHUNK, self.index() % CHUNK)
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::super::flow::Counters;
 use super::*;
 use crate::network::packet::{TcpFlags, frames};
 use crate::network::protocol::Protocol;

@@ -108,7 +108,7 @@ impl Reader {
         };
         let Some(header) = header else { return Err(Stop) };
         if header.captured > LONGEST_FRAME {
-            return self.pass_over(at, header.captured);
+            return self.pass_over(at, header.captured).map(|()| None);
         }
         let record_bytes = header_bytes + header.captured as usize;
         if let Err(shortage) = self.window.peek(record_bytes) {
@@ -143,7 +143,7 @@ impl Reader {
 
     /// A record that is too long: passed over where its length is credible.
     #[cold]
-    fn pass_over(&mut self, at: u64, captured: u32) -> Result<Option<RecordHeader>, Stop> {
+    fn pass_over(&mut self, at: u64, captured: u32) -> Result<(), Stop> {
         let what = format!("record length {captured} is over the limit of {LONGEST_FRAME} bytes");
         if captured > CREDIBLE_LENGTH {
             return Err(self.account.refuse(at, what));
@@ -152,7 +152,7 @@ impl Reader {
         match self.window.skip(record_bytes) {
             Ok(()) => {
                 self.account.skip(at, what);
-                Ok(None)
+                Ok(())
             }
             Err(shortage) => Err(self.account.stop(at, &self.window, record_bytes, shortage)),
         }

@@ -8,7 +8,8 @@ pub(super) fn shown(bytes: &[u8]) -> Option<Cow<'_, str>> {
     if bytes.is_empty() {
         return None;
     }
-    if bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+    // Without an early end, many bytes are looked at at once.
+    if bytes.iter().fold(true, |printable, byte| printable & matches!(byte, b' '..=b'~')) {
         return std::str::from_utf8(bytes).ok().map(Cow::Borrowed);
     }
     let mut text = String::with_capacity(bytes.len());
@@ -59,7 +60,7 @@ pub(super) fn replaced(bytes: &[u8]) -> String {
 pub(super) fn host(bytes: &[u8]) -> Option<Cow<'_, str>> {
     let bytes = bytes.strip_suffix(b".").unwrap_or(bytes);
     let mut text = shown(bytes)?;
-    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+    if text.bytes().fold(false, |upper, byte| upper | byte.is_ascii_uppercase()) {
         text.to_mut().make_ascii_lowercase();
     }
     Some(text)
