@@ -126,6 +126,37 @@ fn a_killed_process_loses_nothing_that_was_flushed() {
 }
 
 #[test]
+fn a_road_that_lies_in_a_file_may_be_lost_and_the_baselines_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let store = Store::open(&path).unwrap().store;
+    store.write(&spilling(1, &path)).unwrap();
+    let roads = || -> Vec<_> {
+        let names = fs::read_dir(&path).unwrap().flatten().map(|entry| entry.path());
+        names.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("road-")).collect()
+    };
+    let road = roads().pop().unwrap();
+    let rewritten = store.rewritten().unwrap();
+    assert_eq!(number_of(&rewritten), Some(1));
+    assert!(rewritten.load().unwrap().road.is_some(), "it goes with the store");
+    // What was never named is removed by the next opening, and so is a store in whose place another came.
+    assert!(spilling(3, &path).spilled_road.is_some());
+    assert_eq!(roads().len(), 2);
+    drop(rewritten);
+    fs::create_dir_all(folder.path().join("store.before/blobs")).unwrap();
+    let mut damaged = fs::read(&road).unwrap();
+    damaged[100_000] ^= 1;
+    fs::write(&road, damaged).unwrap();
+    let opened = Store::open(&path).unwrap();
+    assert_eq!((opened.set_aside, roads().len()), (None, 1));
+    assert!(!folder.path().join("store.before").exists());
+    assert_eq!(opened.store.load().unwrap().road, None);
+    assert_eq!(number_of(&opened.store), Some(1));
+    opened.store.write(&spilling(2, &path)).unwrap();
+    assert!(roads().is_empty(), "a small one needs no file");
+}
+
+#[test]
 fn what_was_written_reads_back_and_what_was_forgotten_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");

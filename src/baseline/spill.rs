@@ -17,6 +17,8 @@ pub struct Spilled {
     name: String,
     /// Its length in bytes.
     bytes: u64,
+    /// CRC-32 of its content.
+    crc: u32,
 }
 
 impl Spilled {
@@ -27,29 +29,36 @@ impl Spilled {
 
     /// As it stands in sled.
     pub(super) fn to_value(&self) -> String {
-        format!("{} {}", self.bytes, self.name)
+        format!("{} {} {}", self.bytes, self.crc, self.name)
     }
 
     /// As it stood in sled. A name that no spill gives is none.
     pub(super) fn of_value(value: &[u8]) -> Option<Self> {
-        let (bytes, name) = std::str::from_utf8(value).ok()?.split_once(' ')?;
+        let (bytes, rest) = std::str::from_utf8(value).ok()?.split_once(' ')?;
+        let (crc, name) = rest.split_once(' ')?;
         number(name)?;
-        Some(Self { name: name.to_owned(), bytes: bytes.parse().ok()? })
+        Some(Self { name: name.to_owned(), bytes: bytes.parse().ok()?, crc: crc.parse().ok()? })
     }
 
     /// What is in it.
     ///
     /// # Errors
-    /// Where it cannot be read or has another length than was written.
+    /// Where it cannot be read or is not what was written.
     pub(super) fn read(&self, folder: &Path) -> io::Result<Vec<u8>> {
         let bytes = fs::read(folder.join(&self.name))?;
-        if bytes.len() as u64 == self.bytes { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        let is_it = bytes.len() as u64 == self.bytes && crc32fast::hash(&bytes) == self.crc;
+        if is_it {
+            Ok(bytes)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "it is not what was written"))
+        }
     }
 
     /// Copies it to another store's folder.
     pub(super) fn copy(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::copy(from.join(&self.name), to.join(&self.name))?;
-        File::open(to.join(&self.name))?.sync_all()
+        File::open(to.join(&self.name))?.sync_all()?;
+        File::open(to)?.sync_all()
     }
 }
 
@@ -59,13 +68,20 @@ pub struct Spill {
     folder: PathBuf,
     memory: Vec<u8>,
     file: Option<(File, Spilled)>,
+    hasher: crc32fast::Hasher,
     failed: Option<io::Error>,
 }
 
 impl Spill {
     /// Into the store's folder.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), memory: Vec::new(), file: None, failed: None }
+        Self {
+            folder: folder.to_owned(),
+            memory: Vec::new(),
+            file: None,
+            hasher: crc32fast::Hasher::new(),
+            failed: None,
+        }
     }
 
     /// What was written, in memory or in a file that is on the disk.
@@ -83,7 +99,7 @@ impl Spill {
             (error, _) => Err(error.unwrap_or_else(|| io::ErrorKind::NotFound.into())),
         };
         match (written, self.file) {
-            (Ok(()), Some((_, spilled))) => Ok(Err(spilled)),
+            (Ok(()), Some((_, spilled))) => Ok(Err(Spilled { crc: self.hasher.finalize(), ..spilled })),
             (written, file) => {
                 if let Some((_, spilled)) = file {
                     // A full disk gets its space back.
@@ -103,6 +119,7 @@ impl Spill {
         };
         let written = written.and_then(|(file, spilled)| {
             file.write_all(&self.memory)?;
+            self.hasher.update(&self.memory);
             spilled.bytes += self.memory.len() as u64;
             Ok(())
         });
@@ -141,7 +158,7 @@ fn create(folder: &Path) -> io::Result<(File, Spilled)> {
     let last = names(folder).iter().filter_map(|name| number(name)).max().unwrap_or(0);
     let name = format!("{PREFIX}{}", last.saturating_add(1));
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join(&name))?;
-    Ok((file, Spilled { name, bytes: 0 }))
+    Ok((file, Spilled { name, bytes: 0, crc: 0 }))
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -187,6 +204,11 @@ mod tests {
         assert!(first.read(folder.path()).is_ok(), "the one before stays until the next is in force");
         remove_others(folder.path(), Some(&second));
         assert!(first.read(folder.path()).is_err() && second.read(folder.path()).is_ok());
+        let path = folder.path().join(&second.name);
+        let mut damaged = fs::read(&path).unwrap();
+        damaged[1_000_000] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        assert!(second.read(folder.path()).is_err(), "one bit is another");
     }
 
     #[test]
@@ -202,8 +224,8 @@ mod tests {
 
     #[test]
     fn a_value_that_names_another_file_is_none() {
-        assert_eq!(Spilled::of_value(b"5 ../../etc/passwd"), None);
-        assert_eq!(Spilled::of_value(b"5 road-1/../../x"), None);
+        assert_eq!(Spilled::of_value(b"5 6 ../../etc/passwd"), None);
+        assert_eq!(Spilled::of_value(b"5 6 road-1/../../x"), None);
         assert_eq!(Spilled::of_value(b"road-1"), None);
     }
 }

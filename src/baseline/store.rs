@@ -190,6 +190,10 @@ impl Store {
             // A crash while it was written anew.
             std::fs::rename(&before, path)
                 .map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+        } else if before.exists() {
+            // A crash after that: what it holds may have been meant to be forgotten.
+            std::fs::remove_dir_all(&before)
+                .map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
         }
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         let db = wait_while_held(
@@ -207,7 +211,10 @@ impl Store {
         };
         match store.format(path)? {
             Some(found) if found > FORMAT => Err(StoreError::Newer { path: path.to_owned(), found }),
-            Some(_) => Ok(store),
+            Some(_) => {
+                remove_others(path, store.spilled()?.as_ref());
+                Ok(store)
+            }
             None => {
                 let format = FORMAT.to_be_bytes().to_vec();
                 store
@@ -248,7 +255,7 @@ impl Store {
             };
             match &*checkpoint.settled {
                 [] => host.remove(SETTLED_KEY)?,
-                settled => host.insert(SETTLED_KEY, settled.join("\n").as_bytes())?,
+                settled => host.insert(SETTLED_KEY, serde_json::to_vec(settled).unwrap_or_default())?,
             };
             if let Some(time) = checkpoint.time {
                 metadata.insert(TIME_KEY, &time.as_nanos().to_be_bytes())?;
@@ -279,9 +286,9 @@ impl Store {
         let time = self.metadata.get(TIME_KEY).map_err(wrong)?;
         let nanos = time.and_then(|bytes| Some(i64::from_be_bytes(bytes.as_ref().try_into().ok()?)));
         let settled = self.host.get(SETTLED_KEY).map_err(wrong)?;
-        let settled = settled.map(|value| String::from_utf8_lossy(&value).into_owned()).unwrap_or_default();
+        let settled = settled.and_then(|value| serde_json::from_slice(&value).ok()).unwrap_or_default();
         Ok(Saved {
-            settled: settled.lines().map(str::to_owned).collect(),
+            settled,
             time: nanos.map(Timestamp::from_nanos),
             host: self.host.get(HOST_KEY).map_err(wrong)?.map(|value| value.to_vec()),
             road: self.road()?,
@@ -292,13 +299,24 @@ impl Store {
     fn road(&self) -> Result<Option<Vec<u8>>, StoreError> {
         let path = &self.path;
         let wrong = |error| StoreError::from_sled(path, error);
-        if let Some(spilled) = self.host.get(SPILLED_KEY).map_err(wrong)? {
-            let read = Spilled::of_value(&spilled).map(|spilled| spilled.read(path));
-            let corrupt = |reason: String| StoreError::Corrupt { path: path.clone(), reason };
-            let read = read.ok_or_else(|| corrupt("the name of its road is none".to_owned()))?;
-            return read.map(Some).map_err(|error| corrupt(format!("its road cannot be read: {error}")));
+        // An earlier tidemark knows only this one, and leaves the other as it is.
+        if let Some(value) = self.host.get(ROAD_KEY).map_err(wrong)? {
+            return Ok(Some(value.to_vec()));
         }
-        Ok(self.host.get(ROAD_KEY).map_err(wrong)?.map(|value| value.to_vec()))
+        let Some(spilled) = self.spilled()? else { return Ok(None) };
+        match spilled.read(path) {
+            Ok(road) => Ok(Some(road)),
+            Err(error) => {
+                // The baselines are whole, and worth more than what runs just now.
+                tracing::error!(store = %path.display(), %error, "processes and flows of the last run cannot be read; baselines stay");
+                Ok(None)
+            }
+        }
+    }
+
+    fn spilled(&self) -> Result<Option<Spilled>, StoreError> {
+        let value = self.host.get(SPILLED_KEY).map_err(|error| StoreError::from_sled(&self.path, error))?;
+        Ok(value.and_then(|value| Spilled::of_value(&value)))
     }
 
     /// Whether feedback with this key was taken already.
@@ -336,8 +354,7 @@ impl Store {
                     to.insert(key, value).map_err(wrong)?;
                 }
             }
-            let spilled = self.host.get(SPILLED_KEY).map_err(wrong)?;
-            if let Some(spilled) = spilled.and_then(|value| Spilled::of_value(&value)) {
+            if let Some(spilled) = self.spilled()? {
                 spilled.copy(&path, &next).map_err(io)?;
             }
             copy.db.flush().map_err(wrong)?;
@@ -360,17 +377,6 @@ impl Store {
     /// See [`StoreError`].
     pub fn bytes_on_disk(&self) -> Result<u64, StoreError> {
         self.db.size_on_disk().map_err(|error| StoreError::from_sled(&self.path, error))
-    }
-
-    /// Sets the store aside, where its values turned out to be unreadable, and opens a fresh one.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub fn replace(self, reason: &str) -> Result<Opened, StoreError> {
-        let path = self.path.clone();
-        drop(self);
-        let aside = set_aside(&path, reason)?;
-        Ok(Opened { store: Self::open_as_it_is(&path)?, fresh: true, set_aside: Some(aside) })
     }
 
     fn open_pages(path: &Path, config: &sled::Config) -> Result<sled::Db, StoreError> {

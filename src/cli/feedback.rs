@@ -165,7 +165,7 @@ impl Taker {
                 if store.store.has_feedback(key).map_err(|error| Failure::new(Code::BadData, error))? {
                     return Ok(());
                 }
-                let subject = word.subject_in(detector);
+                let subject = word.subject_among(detector.subjects());
                 let known = subject.is_some_and(|subject| detector.feedback(&subject, word.verdict));
                 if let (true, Verdict::Benign, Some(finding)) = (known, word.verdict, word.finding) {
                     store.settle(finding);

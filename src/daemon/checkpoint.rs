@@ -85,7 +85,12 @@ impl Keeper {
     /// Makes one. A disk that does not take it is no reason to stop: alerts go on, and the next checkpoint has everything that this one had.
     pub(super) fn keep(&mut self, engine: &mut Engine) -> Result<(), DaemonError> {
         let began = Instant::now();
-        let mut road = self.spill();
+        if let Err(error) = self.reopen() {
+            tracing::error!(%error, "what was learnt cannot be kept; it is tried again");
+            self.due = Some(began + self.every.max(DISK_AGAIN));
+            return Ok(());
+        }
+        let mut road = Spill::new(&self.folder);
         let checkpoint = engine.checkpoint_to(&mut road)?;
         let took = began.elapsed();
         let mut checkpoint = self.with_unwritten(checkpoint);
@@ -94,6 +99,8 @@ impl Keeper {
         if let Err(error) = written {
             tracing::error!(%error, "what was learnt cannot be kept; it is tried again");
             self.unwritten = Some(checkpoint);
+            self.due = Some(Instant::now() + self.every.max(DISK_AGAIN));
+            return Ok(());
         }
         let (making_ms, whole_ms) = (took.as_millis(), began.elapsed().as_millis());
         tracing::debug!(bytes, making_ms, whole_ms, "kept what was learnt");
@@ -104,8 +111,18 @@ impl Keeper {
     }
 
     /// Where the last one is made: what the engine keeps beside the baselines goes here.
-    pub(super) fn spill(&self) -> Spill {
+    pub(super) fn spill(&mut self) -> Spill {
+        // Where it does not open, it is said when it is written to.
+        let _ = self.reopen();
         Spill::new(&self.folder)
+    }
+
+    /// Opens a store anew that the disk had refused: sled takes nothing more after that, and what was left unfinished is removed with it.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        if self.store.is_none() {
+            self.store = Some(Store::open_as_it_is(&self.folder)?);
+        }
+        Ok(())
     }
 
     /// Keeps the last one.
@@ -116,10 +133,8 @@ impl Keeper {
     }
 
     fn write(&mut self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
-        let store = match self.store.take() {
-            Some(store) => store,
-            None => Store::open_as_it_is(&self.folder)?,
-        };
+        self.reopen()?;
+        let Some(store) = self.store.take() else { return Ok(()) };
         store.write(checkpoint)?;
         if self.renewal.is_asked() {
             self.store = Some(store.rewritten()?);
@@ -147,6 +162,8 @@ fn take_road(road: Spill, checkpoint: &mut Checkpoint) -> Result<(), StoreError>
     Ok(())
 }
 
+/// How soon a disk that did not take a checkpoint is tried again, at the earliest.
+const DISK_AGAIN: Duration = Duration::from_secs(1);
 /// Checkpoints of 100 kB are, in the long run, a hundred seconds apart: at most 86 MB are written a day.
 const BYTES_A_SECOND: f64 = 1_000.0;
 /// How far writing may be ahead of that: 3.6 MB, for the first minutes and for busy ones.

@@ -28,6 +28,8 @@ pub(super) fn walk(
     history: &History,
 ) -> Result<Walked, DaemonError> {
     let mut verdicts = Vec::new();
+    // Also where this ends by a panic: nobody is to wait for an engine that is gone.
+    let questions = questions.open_while_held();
     let mut inlet = Inlet { observed, batch: Vec::new(), busy: false };
     engine.keep_ended(history.is_kept());
     while let Some(batch) = inlet.next(&mut intake, keeper.as_ref().and_then(Keeper::due_in)) {
@@ -61,7 +63,9 @@ pub(super) fn walk(
             }
         }
     }
-    let checkpoint = if let Some(keeper) = &keeper {
+    questions.answer(&mut engine, &mut verdicts, keeper.as_mut());
+    let live_flows = engine.live_flows() as u64;
+    let checkpoint = if let Some(keeper) = &mut keeper {
         let mut road = keeper.spill();
         let checkpoint = engine.suspend_to(&mut road, &mut verdicts)?;
         Some((road, checkpoint))
@@ -80,7 +84,9 @@ pub(super) fn walk(
     if lost > 0 {
         return Err(DaemonError::Lost(lost));
     }
-    Ok(Walked { tally: engine.tally().clone(), last: Snapshot::of(&engine, SUBJECTS_TOLD) })
+    // The flows went with the state.
+    let last = Snapshot { live_flows, ..Snapshot::of(&engine, SUBJECTS_TOLD) };
+    Ok(Walked { tally: engine.tally().clone(), last })
 }
 
 /// What an engine leaves at the end of its road.
@@ -103,7 +109,8 @@ impl Inlet<'_> {
     /// What came since it was asked last; nothing, where a question waits or a checkpoint is due; `None` at the end.
     ///
     /// Before the engine would wait, what it said is spooled; and while observations come close together it pauses first, so that a stream of them wakes
-    /// it forty times a second and not with each. It waits no longer than until the next checkpoint.
+    /// it forty times a second and not with each. It waits no longer than until the next checkpoint, or, where the disk is full, until
+    /// that is tried again.
     fn next(&mut self, intake: &mut Intake, due: Option<Duration>) -> Option<&[Observation]> {
         let taken = match self.observed.take(&mut self.batch) {
             Some(taken) => taken,
@@ -128,8 +135,8 @@ impl Inlet<'_> {
         }
         let began = Instant::now();
         loop {
-            let patience =
-                if intake.is_waiting() { Some(due.unwrap_or(DISK_AGAIN).min(DISK_AGAIN)) } else { due };
+            // While the disk does not take alerts, there is no checkpoint either.
+            let patience = if intake.is_waiting() { Some(DISK_AGAIN) } else { due };
             let taken = self.observed.wait(&mut self.batch, patience);
             if taken != Taken::Nothing || !intake.is_waiting() {
                 self.busy = began.elapsed() < GATHER;

@@ -20,6 +20,8 @@ struct Kept {
     /// How flows may be told from here on.
     privacy: Arc<Mutex<Privacy>>,
     left_out: Arc<AtomicU64>,
+    /// Flows that wait for the disk.
+    waiting: Arc<AtomicU64>,
 }
 
 /// What the thread is asked for.
@@ -40,11 +42,13 @@ impl History {
     pub(super) fn new(journal: Option<Journal>, privacy: Privacy) -> io::Result<Self> {
         let Some(journal) = journal else { return Ok(Self::default()) };
         let (work, received) = sync_channel(QUEUED);
-        let kept = Kept { work, privacy: Arc::new(Mutex::new(privacy)), left_out: Arc::default() };
+        let privacy = Arc::new(Mutex::new(privacy));
+        let kept = Kept { work, privacy, left_out: Arc::default(), waiting: Arc::default() };
         let (privacy, left_out) = (Arc::clone(&kept.privacy), Arc::clone(&kept.left_out));
+        let waiting = Arc::clone(&kept.waiting);
         thread::Builder::new()
             .name("history".to_owned())
-            .spawn(move || write(journal, &received, &privacy, &left_out))?;
+            .spawn(move || write(journal, &received, &privacy, &left_out, &waiting))?;
         Ok(Self(Some(kept)))
     }
 
@@ -64,7 +68,9 @@ impl History {
         let ended = engine.take_ended();
         let Some(kept) = self.0.as_ref().filter(|_| !ended.is_empty()) else { return };
         let flows = ended.len() as u64;
-        if kept.work.try_send(Work::Keep(ended)).is_err() {
+        let waiting = kept.waiting.fetch_add(flows, Ordering::Relaxed);
+        if waiting > MOST_WAITING || kept.work.try_send(Work::Keep(ended)).is_err() {
+            kept.waiting.fetch_sub(flows, Ordering::Relaxed);
             kept.left_out.fetch_add(flows, Ordering::Relaxed);
         }
     }
@@ -95,7 +101,13 @@ impl History {
 }
 
 /// Writes what comes; what waits is written before the thread waits.
-fn write(mut journal: Journal, work: &Receiver<Work>, privacy: &Mutex<Privacy>, left_out: &AtomicU64) {
+fn write(
+    mut journal: Journal,
+    work: &Receiver<Work>,
+    privacy: &Mutex<Privacy>,
+    left_out: &AtomicU64,
+    waiting: &AtomicU64,
+) {
     let mut counted = 0;
     loop {
         let next = match work.try_recv() {
@@ -106,11 +118,13 @@ fn write(mut journal: Journal, work: &Receiver<Work>, privacy: &Mutex<Privacy>, 
             next => next.ok(),
         };
         match next {
-            Some(Work::Keep(ended)) => {
+            Some(Work::Keep(flows)) => {
                 let privacy = privacy.lock().unwrap_or_else(PoisonError::into_inner);
-                for ended in &ended {
+                for ended in &flows {
                     journal.take(&Entry::new(ended, &privacy));
                 }
+                drop(privacy);
+                waiting.fetch_sub(flows.len() as u64, Ordering::Relaxed);
             }
             // Whoever asked may have gone, here and below.
             Some(Work::Forget(person, answer)) => {
@@ -128,8 +142,10 @@ fn write(mut journal: Journal, work: &Receiver<Work>, privacy: &Mutex<Privacy>, 
     }
 }
 
-/// Groups of flows that may wait for the disk: some megabytes at most.
-const QUEUED: usize = 4_096;
+/// Groups of flows that may wait for the disk.
+const QUEUED: usize = 1_024;
+/// Flows that wait for the disk when no more are taken: some megabytes at most, with the group that came last.
+const MOST_WAITING: u64 = 4_096;
 
 #[cfg(test)]
 mod tests {
@@ -144,6 +160,7 @@ mod tests {
         let history = History::new(Some(journal), Privacy::default()).unwrap();
         let keep = |second| {
             let kept = history.0.as_ref().unwrap();
+            kept.waiting.fetch_add(1, Ordering::Relaxed);
             kept.work.send(Work::Keep(vec![samples::ended(second)])).unwrap();
             history.finish();
         };

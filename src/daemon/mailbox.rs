@@ -1,10 +1,11 @@
 //! Questions to the engine's thread, which owns the engine and waits for nobody.
 //!
-//! A question is a piece of work that is given the engine. It is left here, and the engine does it between two observations: the one that it
-//! is at, or, where it sleeps, the one that wakes it.
+//! A question is a piece of work that is given the engine. It is left here, and the engine does it after the observation that it is at; where it sleeps, it
+//! is woken.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -28,7 +29,34 @@ pub(super) struct Mailbox {
 #[derive(Default)]
 pub(super) struct Questions {
     waiting: AtomicBool,
-    list: Mutex<Vec<Question>>,
+    list: Mutex<List>,
+}
+
+#[derive(Default)]
+struct List {
+    questions: Vec<Question>,
+    /// The engine is gone.
+    closed: bool,
+}
+
+/// Questions are answered for as long as somebody has this; what waits then is dropped, and nothing more is taken.
+pub(super) struct Open<'a>(&'a Questions);
+
+impl Deref for Open<'_> {
+    type Target = Questions;
+
+    fn deref(&self) -> &Questions {
+        self.0
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let mut list = self.0.lock();
+        list.closed = true;
+        // Whoever asked hears that there will be no answer.
+        list.questions.clear();
+    }
 }
 
 impl Mailbox {
@@ -89,11 +117,11 @@ impl Mailbox {
             changed
         });
         {
-            let mut list = self.questions.list.lock().unwrap_or_else(PoisonError::into_inner);
-            if list.len() >= MOST_QUESTIONS {
+            let mut list = self.questions.lock();
+            if list.closed || list.questions.len() >= MOST_QUESTIONS {
                 return None;
             }
-            list.push(question);
+            list.questions.push(question);
         }
         self.questions.waiting.store(true, Ordering::Release);
         self.wake.ask();
@@ -102,6 +130,16 @@ impl Mailbox {
 }
 
 impl Questions {
+    /// The engine is there while it holds this.
+    pub(super) fn open_while_held(&self) -> Open<'_> {
+        Open(self)
+    }
+
+    /// A thread that panicked while it held the lock left a list that is whole.
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Does what waits; `true` where that changed what the engine knows. Without a question it costs one look at a flag.
     pub(super) fn answer(
         &self,
@@ -113,7 +151,7 @@ impl Questions {
             return false;
         }
         self.waiting.store(false, Ordering::Release);
-        let questions = std::mem::take(&mut *self.list.lock().unwrap_or_else(PoisonError::into_inner));
+        let questions = std::mem::take(&mut self.lock().questions);
         let mut changed = false;
         for question in questions {
             changed |= question(engine, out, keeper.as_deref_mut());
@@ -155,5 +193,22 @@ mod tests {
         assert_eq!(woken.unwrap(), Taken::Asked);
         assert!(!questions.answer(&mut engine, &mut Vec::new(), None));
         assert_eq!(asked.await.unwrap(), Some(7));
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_an_engine_that_is_gone_waits_for_nothing() {
+        let (queue, _outlet) = queue(1);
+        let (mailbox, questions) = Mailbox::new(queue);
+        let asked = {
+            let mailbox = mailbox.clone();
+            tokio::spawn(async move { mailbox.ask(|_| 7).await })
+        };
+        while !questions.waiting.load(Ordering::Acquire) {
+            tokio::task::yield_now().await;
+        }
+        let began = std::time::Instant::now();
+        drop(questions.open_while_held());
+        assert_eq!((asked.await.unwrap(), mailbox.ask(|_| 7).await), (None, None));
+        assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::observation::Observation;
 
-/// The queue, as those who put something into it see it.
+/// The queue, as those who put something into it see it. Anybody may ask and close; one thread pushes.
 #[derive(Clone)]
 pub(super) struct Queue(Arc<Shared>);
 
@@ -157,7 +157,7 @@ impl Shared {
 
     fn take(&self, state: &mut State, batch: &mut Vec<Observation>) -> Option<Taken> {
         if !state.waiting.is_empty() {
-            // What was given back before and nobody fetched is freed here: the source has been silent since.
+            // Whoever pushed what waits has fetched what was given back before.
             mem::swap(&mut state.spent, batch);
             batch.clear();
             mem::swap(&mut state.waiting, batch);

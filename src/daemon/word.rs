@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alert::FindingKey;
-use crate::detect::{Detector, Verdict};
+use crate::detect::Verdict;
 use crate::network::Protocol;
 use crate::process::Subject;
 
@@ -29,19 +29,20 @@ impl Word {
     /// The value of [`Word::schema`].
     pub const SCHEMA: &str = "tidemark.feedback/1";
 
-    /// Whose finding it was: as the word says, else the subject that is known here whose findings have the key.
-    pub fn subject_in(&self, detector: &Detector) -> Option<Subject> {
+    /// Whose finding it was: as the word says, else that of these subjects whose findings have the key. Each takes some hundred hashes.
+    pub fn subject_among<'a>(&self, subjects: impl IntoIterator<Item = &'a Subject>) -> Option<Subject> {
         if self.subject.is_some() {
             return self.subject.clone();
         }
         let key = self.finding.as_deref()?;
         let protocols = || Protocol::ALL.iter().copied().map(Some).chain([None]);
         let hosts = [None, self.host.as_deref()];
+        let hosts = if self.host.is_some() { &hosts[..] } else { &hosts[..1] };
         let has_key = |subject: &Subject| {
             protocols().any(|protocol| {
                 hosts.iter().any(|host| FindingKey::new(*host, subject, protocol).as_str() == key)
             })
         };
-        detector.subjects().into_iter().find(|subject| has_key(subject)).cloned()
+        subjects.into_iter().find(|subject| has_key(subject)).cloned()
     }
 }

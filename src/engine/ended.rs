@@ -20,7 +20,7 @@ pub struct Ended {
 }
 
 impl Engine {
-    /// Keeps each flow that ends from here on until [`Engine::take_ended`] takes it; whoever asks for that takes them after each observation.
+    /// Keeps each flow that ends from here on until [`Engine::take_ended`] takes it; whoever asks for that takes them every few observations.
     pub fn keep_ended(&mut self, keep: bool) {
         self.ended = keep.then(Vec::new);
     }

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Read, Write};
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
-use lz4_flex::frame::{FrameDecoder, FrameEncoder, FrameInfo};
+use lz4_flex::frame::{FrameDecoder, FrameEncoder};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -251,9 +251,7 @@ fn read(bytes: &[u8]) -> Result<Road, ResumeError> {
 /// Compressed on the way, since the text alone may take a hundred megabytes; with LZ4, since the engine waits for it.
 fn write(road: &impl Serialize, to: impl Write) -> Result<(), ResumeError> {
     let wrong = |error: &dyn std::fmt::Display| ResumeError::Road(error.to_string());
-    // Where it lies in a file of its own, nothing else would notice that the disk changed it.
-    let info = FrameInfo::new().content_checksum(true);
-    let mut text = BufWriter::with_capacity(BLOCK_BYTES, FrameEncoder::with_frame_info(info, to));
+    let mut text = BufWriter::with_capacity(BLOCK_BYTES, FrameEncoder::new(to));
     serde_json::to_writer(&mut text, road).map_err(|error| wrong(&error))?;
     let frame = text.into_inner().map_err(|error| wrong(&error))?;
     frame.finish().map(drop).map_err(|error| wrong(&error))

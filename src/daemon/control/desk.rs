@@ -137,8 +137,17 @@ impl Desk {
         let Ok(key) = hex::decode(key) else {
             return Answer::Error("the key of a word is hexadecimal".to_owned());
         };
+        // Who has a finding of this key is found by trying, which is no work for the engine.
+        let known = self
+            .mailbox
+            .ask(|engine| -> Vec<Subject> { engine.detector().subjects().into_iter().cloned().collect() });
+        let known = if word.subject.is_some() { Vec::new() } else { known.await.unwrap_or_default() };
+        let sought = tokio::task::spawn_blocking(move || (word.subject_among(&known), word));
+        let Ok((subject, word)) = sought.await else {
+            return Answer::Error("the subject of the word could not be sought".to_owned());
+        };
         let taken = self.mailbox.take_once(key, move |engine, out| {
-            let Some(subject) = word.subject_in(engine.detector()) else { return false };
+            let Some(subject) = subject else { return false };
             let is_meant = |alert: &Alert| {
                 word.finding
                     .as_deref()

@@ -46,18 +46,9 @@ impl Class {
         }
     }
 
-    /// How often a flow that is active all the time moves in its queue.
-    const fn grain(self) -> Duration {
-        match self {
-            // Nothing of a backstop of days depends on a minute, and a report of a flow then seldom touches two others.
-            Self::Reported => Duration::from_secs(60),
-            _ => Duration::from_secs(1),
-        }
-    }
-
     /// When a flow of this class that was queued at this steady time is due.
     fn due(self, queued: u64) -> u64 {
-        queued.saturating_add(nanos(self.limit())).saturating_add(nanos(self.grain()))
+        queued.saturating_add(nanos(self.limit())).saturating_add(nanos(GRAIN))
     }
 }
 
@@ -71,7 +62,7 @@ struct Link {
 /// A queue for each class, linked by the places of the flows. As every flow of a class has the same limit, the one that was queued
 /// first is due first, and no table needs to be searched.
 ///
-/// A flow moves to the young end at most once a [grain](Class::grain); so the order is true to a grain, and a flow ends up to a grain late,
+/// A flow moves to the young end at most once a [`GRAIN`]; so the order is true to a grain, and a flow ends up to a grain late,
 /// never early. The links lie close together, apart from the flows, so that moving one of them does not fetch its neighbours.
 #[derive(Debug)]
 pub(super) struct Aging {
@@ -175,5 +166,8 @@ impl Aging {
 /// Whether a flow of this class that is active may stay where it is.
 #[inline]
 pub(super) fn is_in_place(hot: &Hot, class: Class, steady: u64) -> bool {
-    hot.class == class && steady.saturating_sub(hot.queued) < nanos(class.grain())
+    hot.class == class && steady.saturating_sub(hot.queued) < nanos(GRAIN)
 }
+
+/// A flow that is active all the time moves in its queue this often.
+const GRAIN: Duration = Duration::from_secs(1);
