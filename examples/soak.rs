@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tidemark::baseline::{Checkpoint, Spill, Store};
+use tidemark::baseline::{Spill, Store};
 use tidemark::config::Layers;
 use tidemark::daemon::{self, Client, Configuration, Learnt, Sources, Wiring};
 use tidemark::engine::{Engine, Settings};
@@ -106,12 +106,9 @@ fn checkpoint() -> bool {
     for _ in 0..4 {
         let began = Instant::now();
         let mut road = Spill::new(store.path());
-        let checkpoint = engine.checkpoint_to(&mut road).unwrap();
+        let mut checkpoint = engine.checkpoint_to(&mut road).unwrap();
         let made = began.elapsed();
-        let checkpoint = match road.finish().unwrap() {
-            Ok(small) => Checkpoint { road: Some(small), ..checkpoint },
-            Err(spilled) => Checkpoint { spilled_road: Some(spilled), ..checkpoint },
-        };
+        road.finish(&mut checkpoint).unwrap();
         store.write(&checkpoint).unwrap();
         let whole = began.elapsed();
         let (bytes, made, whole) = (checkpoint.bytes(), made.as_millis(), whole.as_millis());

@@ -44,7 +44,9 @@ fn spilling(n: u64, folder: &Path) -> Checkpoint {
     for _ in 0..300_000 {
         spill.write_all(&n.to_be_bytes()).unwrap();
     }
-    Checkpoint { spilled_road: spill.finish().unwrap().err(), ..numbered(n) }
+    let mut checkpoint = numbered(n);
+    spill.finish(&mut checkpoint).unwrap();
+    checkpoint
 }
 
 /// The number that all parts of a store carry.

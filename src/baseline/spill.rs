@@ -1,14 +1,14 @@
 //! What the engine keeps beside the baselines, on its way into the store: in memory while it is small, else in a file of its own beside sled's.
 //!
 //! sled holds a value several times over while it writes it. With a hundred thousand live flows the value has fifteen megabytes, and the process took
-//! eighty more for a moment; written to a file as it is made, it takes none.
+//! eighty more for a moment; written to a file as it is made, thirty (`soak checkpoint`).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::StoreError;
+use super::{Checkpoint, StoreError};
 
 /// A file of the store's folder that holds what was too large for sled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,11 +84,19 @@ impl Spill {
         }
     }
 
-    /// What was written, in memory or in a file that is on the disk.
+    /// Puts what was written into the checkpoint that it belongs to: itself, or the file that it is in, which is on the disk.
     ///
     /// # Errors
     /// Where the disk did not take it.
-    pub fn finish(mut self) -> Result<Result<Vec<u8>, Spilled>, StoreError> {
+    pub fn finish(self, checkpoint: &mut Checkpoint) -> Result<(), StoreError> {
+        match self.close()? {
+            Ok(bytes) => checkpoint.road = Some(bytes),
+            Err(spilled) => checkpoint.spilled_road = Some(spilled),
+        }
+        Ok(())
+    }
+
+    fn close(mut self) -> Result<Result<Vec<u8>, Spilled>, StoreError> {
         if self.file.is_none() && self.failed.is_none() {
             return Ok(Ok(self.memory));
         }
@@ -188,7 +196,7 @@ mod tests {
         for part in content.chunks(10_000) {
             spill.write_all(part).unwrap();
         }
-        spill.finish().unwrap()
+        spill.close().unwrap()
     }
 
     #[test]
@@ -219,7 +227,7 @@ mod tests {
             spill.write_all(&[7; 1_000]).unwrap();
         }
         assert!(spill.memory.len() < SMALL_BYTES, "nothing is held for a disk that is away");
-        assert!(matches!(spill.finish(), Err(StoreError::Io { .. })));
+        assert!(matches!(spill.close(), Err(StoreError::Io { .. })));
     }
 
     #[test]

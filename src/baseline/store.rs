@@ -5,14 +5,13 @@
 //! `metadata`; values are opaque here and carry their own version.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use sled::Transactional;
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
-use thiserror::Error;
 
+use super::StoreError;
 use super::spill::{Spilled, remove_others};
 use crate::lock::wait_while_held;
 use crate::observation::Timestamp;
@@ -106,60 +105,6 @@ pub struct Saved {
     pub subjects: Vec<(Vec<u8>, Vec<u8>)>,
     /// See [`Checkpoint::settled`].
     pub settled: Vec<String>,
-}
-
-/// Why a store cannot be used. Nothing is destroyed in any of these cases.
-#[derive(Debug, Error)]
-pub enum StoreError {
-    /// A newer tidemark wrote it.
-    #[error(
-        "the store in {path} has format {found}, and this tidemark knows up to {FORMAT}: install the newer version, or name another folder"
-    )]
-    Newer {
-        /// The folder.
-        path: PathBuf,
-        /// Its format.
-        found: u32,
-    },
-    /// Another process has it open.
-    #[error("the store in {0} is in use by another process: is tidemark running already?")]
-    InUse(PathBuf),
-    /// It cannot be written to.
-    #[error(
-        "the store in {0} cannot be written: check who owns the folder and whether the volume is read-only"
-    )]
-    Unwritable(PathBuf),
-    /// The disk is full.
-    #[error(
-        "no space left on the volume of {0}: what was learnt since the last checkpoint is kept in memory"
-    )]
-    Full(PathBuf),
-    /// It cannot be read, and could not be set aside either.
-    #[error("the store in {path} cannot be read ({reason}), nor be set aside ({source})")]
-    Stuck {
-        /// The folder.
-        path: PathBuf,
-        /// What was wrong with it.
-        reason: String,
-        /// Why it could not be moved.
-        source: io::Error,
-    },
-    /// It cannot be read.
-    #[error("the store in {path} cannot be read: {reason}")]
-    Corrupt {
-        /// The folder.
-        path: PathBuf,
-        /// What was wrong.
-        reason: String,
-    },
-    /// Anything else that the system said.
-    #[error("the store in {path}: {source}")]
-    Io {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
 }
 
 impl Store {
@@ -404,36 +349,6 @@ impl Store {
     }
 }
 
-impl StoreError {
-    pub(super) fn from_io(path: &Path, source: io::Error) -> Self {
-        let path = path.to_owned();
-        match source.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::Unwritable(path),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(path),
-            _ => Self::Io { path, source },
-        }
-    }
-
-    fn from_sled(path: &Path, error: sled::Error) -> Self {
-        let path = path.to_owned();
-        match error {
-            sled::Error::Io(source) => match source.kind() {
-                // sled wraps the lock's failure into a text of its own.
-                _ if source.to_string().contains("could not acquire lock") => Self::InUse(path),
-                // sled's word for a header or a snapshot that does not read.
-                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                    Self::Corrupt { path, reason: source.to_string() }
-                }
-                _ => Self::from_io(&path, source),
-            },
-            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) | sled::Error::Unsupported(_) => {
-                Self::Corrupt { path, reason: error.to_string() }
-            }
-            sled::Error::CollectionNotFound(_) => Self::Corrupt { path, reason: error.to_string() },
-        }
-    }
-}
-
 /// A folder beside this one, of its name and another ending.
 fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -454,7 +369,7 @@ fn set_aside(path: &Path, reason: &str) -> Result<PathBuf, StoreError> {
 }
 
 /// The format of the trees and their keys. Values carry a version of their own.
-const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 1;
 /// Names tried for a store that is set aside; the last resort, `.corrupt-0`, fails where it is taken.
 const MOST_ASIDE: u32 = 10_000;
 /// The ending of a store in whose place the one that was written anew comes.

@@ -94,7 +94,7 @@ impl Keeper {
         let checkpoint = engine.checkpoint_to(&mut road)?;
         let took = began.elapsed();
         let mut checkpoint = self.with_unwritten(checkpoint);
-        let written = take_road(road, &mut checkpoint).and_then(|()| self.write(&checkpoint));
+        let written = road.finish(&mut checkpoint).and_then(|()| self.write(&checkpoint));
         let bytes = checkpoint.bytes();
         if let Err(error) = written {
             tracing::error!(%error, "what was learnt cannot be kept; it is tried again");
@@ -128,7 +128,7 @@ impl Keeper {
     /// Keeps the last one.
     pub(super) fn finish(mut self, road: Spill, checkpoint: Checkpoint) -> Result<(), DaemonError> {
         let mut checkpoint = self.with_unwritten(checkpoint);
-        take_road(road, &mut checkpoint)?;
+        road.finish(&mut checkpoint)?;
         Ok(self.write(&checkpoint)?)
     }
 
@@ -152,14 +152,6 @@ impl Keeper {
             None => checkpoint,
         }
     }
-}
-
-fn take_road(road: Spill, checkpoint: &mut Checkpoint) -> Result<(), StoreError> {
-    match road.finish()? {
-        Ok(bytes) => checkpoint.road = Some(bytes),
-        Err(spilled) => checkpoint.spilled_road = Some(spilled),
-    }
-    Ok(())
 }
 
 /// How soon a disk that did not take a checkpoint is tried again, at the earliest.
